@@ -1,0 +1,271 @@
+//! What an adapter can be: source, catalog, channel, notifier. Built-in adapters and plugins implement the same traits.
+//!
+//! In: a call with the time, the network and a cursor or a post. Out: pages of items, receipts, or a failure
+//! named after what the daemon does next.
+//! Never: touches the store. What an adapter must remember it gives back as a cursor or a handle, and the daemon
+//! keeps it in the transaction that uses it.
+
+use crate::domain::{Language, Money, Timestamp, Zone};
+use crate::network::Network;
+use serde::{Deserialize, Serialize};
+
+/// Facts about the call in progress.
+pub struct Call<'a> {
+    /// The time this call considers to be now.
+    pub now: Timestamp,
+    /// The only network.
+    pub network: &'a dyn Network,
+    /// The business's zone.
+    pub zone: Zone,
+    /// The business's language.
+    pub language: Language,
+}
+
+/// What went wrong, for people and for logs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// A sentence that makes sense to a shop owner and says what to do.
+    pub message: String,
+    /// A stable code in lower case with dashes, such as `http-503` or `text-too-long`.
+    pub code: String,
+}
+
+impl Failure {
+    /// A failure with its code and sentence.
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { message: message.into(), code: code.into() }
+    }
+}
+
+/// Why a call failed, named after what the daemon does next.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KindError {
+    /// Transient: try the same call again, not before the given moment.
+    #[error("{}", .0.message)]
+    Retry(Failure, Option<Timestamp>),
+    /// The credential is missing, expired or revoked: the account pauses and keeps its queue.
+    #[error("{}", .0.message)]
+    Reconnect(Failure),
+    /// Permanent for this input: shown to the owner, never retried.
+    #[error("{}", .0.message)]
+    Reject(Failure),
+    /// It left and the answer was lost: read back, never repeat blindly.
+    #[error("{}", .0.message)]
+    Uncertain(Failure),
+    /// A defect in the adapter.
+    #[error("{}", .0.message)]
+    Internal(Failure),
+}
+
+impl KindError {
+    /// The failure inside.
+    pub fn failure(&self) -> &Failure {
+        match self {
+            Self::Retry(f, _) | Self::Reconnect(f) | Self::Reject(f) | Self::Uncertain(f) | Self::Internal(f) => f,
+        }
+    }
+}
+
+/// One thing worth knowing, read from a source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Signal {
+    /// Unique per source and stable between reads.
+    pub id: String,
+    /// One line of plain text.
+    pub title: String,
+    /// Where to read on.
+    pub url: Option<String>,
+    /// When it appeared, if the source says so.
+    pub published: Option<Timestamp>,
+    /// Plain text, without markup, at most 2,000 characters.
+    pub summary: String,
+}
+
+/// A page of signals.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SignalPage {
+    /// In the source's order.
+    pub signals: Vec<Signal>,
+    /// What to give back at the next poll (validators of a conditional GET, for example).
+    pub cursor: Option<String>,
+    /// The source said nothing changed since the cursor.
+    pub unchanged: bool,
+    /// Things a person should know that did not stop the read: sentences.
+    pub remarks: Vec<String>,
+}
+
+/// Reads trends, news or events.
+pub trait Source: Send + Sync {
+    /// Reads what is there; `since` is the cursor of the last successful read.
+    ///
+    /// # Errors
+    /// [`KindError`], named after what to do next.
+    fn poll(&self, call: &Call<'_>, since: Option<&str>) -> Result<SignalPage, KindError>;
+}
+
+/// One product as a catalog sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// The catalog's own identifier.
+    pub sku: String,
+    /// The product's name.
+    pub title: String,
+    /// How many there are; `None` when the catalog does not count this product.
+    pub available: Option<i64>,
+    /// The price, tax included, as the catalog shows it.
+    pub price: Option<Money>,
+    /// The price before a reduction.
+    pub was: Option<Money>,
+    /// The product's page.
+    pub url: Option<String>,
+    /// A picture.
+    pub image: Option<String>,
+    /// Words to sort products by.
+    pub category: Option<String>,
+}
+
+/// The whole of a catalog at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StockPage {
+    /// Every product; one that is missing here is unknown, not sold out.
+    pub items: Vec<Item>,
+    /// When the catalog itself was last written, if known.
+    pub as_of: Option<Timestamp>,
+    /// What to give back at the next poll.
+    pub cursor: Option<String>,
+    /// Nothing changed since the cursor; `items` is empty then.
+    pub unchanged: bool,
+    /// Things a person should know that did not stop the read: sentences.
+    pub remarks: Vec<String>,
+}
+
+/// Knows products, stock levels and prices.
+pub trait Catalog: Send + Sync {
+    /// Reads the catalog.
+    ///
+    /// # Errors
+    /// [`KindError::Retry`] for a file that is being written, [`KindError::Reject`] for one that does not make sense.
+    fn poll(&self, call: &Call<'_>, since: Option<&str>) -> Result<StockPage, KindError>;
+}
+
+/// A picture or film that goes with a post.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Media {
+    /// Path of the file on this machine.
+    pub path: String,
+    /// Description for people who cannot see it.
+    pub alt: String,
+    /// SHA-256 of the file's bytes in hexadecimal, taken when the post was planned: the seal covers it.
+    pub digest: String,
+}
+
+/// One post exactly as it goes to one account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outgoing {
+    /// The text.
+    pub text: String,
+    /// A link, when it is not in the text.
+    pub link: Option<String>,
+    /// In display order.
+    pub media: Vec<Media>,
+    /// `post`, `story`, `reel`, `long`.
+    pub format: String,
+}
+
+/// Proof that a post is online.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The network's identifier.
+    pub remote_id: String,
+    /// Where a person can see it.
+    pub url: Option<String>,
+}
+
+/// What a read-back shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// It is there.
+    Online(Receipt),
+    /// It is certainly not there: safe to publish again.
+    Absent,
+    /// Cannot tell; the sentence says why.
+    Unsure(String),
+}
+
+/// A step that is not over: ask again with this handle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// Give this back.
+    pub handle: String,
+    /// Not before this moment.
+    pub not_before: Timestamp,
+    /// What is going on, for the owner.
+    pub message: String,
+}
+
+/// Where preparing stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Preparation {
+    /// Ready to publish, with this handle if any.
+    Ready(Option<String>),
+    /// Call `prepare` again.
+    Again(Pause),
+}
+
+/// What publishing reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Online, with the proof.
+    Online(Receipt),
+    /// Accepted; the network decides later. Followed by `find`.
+    Pending(Pause),
+}
+
+/// Publishes posts to one account. Publishing is prepare, commit, settle; only `publish` is dangerous.
+pub trait Channel: Send + Sync {
+    /// Every reason this post would be refused, without calling the network. Must be fast.
+    fn objections(&self, post: &Outgoing) -> Vec<Failure>;
+
+    /// Everything that may be repeated without a post appearing (uploads, containers).
+    ///
+    /// # Errors
+    /// [`KindError`], named after what to do next.
+    fn prepare(&self, call: &Call<'_>, key: &str, post: &Outgoing, so_far: Option<&str>) -> Result<Preparation, KindError> {
+        let _ = (call, key, post);
+        Ok(Preparation::Ready(so_far.map(str::to_owned)))
+    }
+
+    /// Puts the post online. `key` is the same for every attempt at this delivery, on every machine.
+    ///
+    /// # Errors
+    /// [`KindError`]; `Uncertain` when it may have taken effect.
+    fn publish(&self, call: &Call<'_>, key: &str, post: &Outgoing, prepared: Option<&str>) -> Result<Outcome, KindError>;
+
+    /// Whether an uncertain publish took effect. `None` when this channel cannot read back.
+    fn find(&self, call: &Call<'_>, key: &str, post: &Outgoing, prepared: Option<&str>) -> Option<Result<Finding, KindError>>;
+}
+
+/// One message to one person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// `digest`, `approval`, `alert` or `note`.
+    pub kind: String,
+    /// One line.
+    pub title: String,
+    /// Plain text.
+    pub text: String,
+    /// The same as a whole HTML page, when there is one.
+    pub html: Option<String>,
+}
+
+/// Tells people something.
+pub trait Notifier: Send + Sync {
+    /// Sends one notice. `key` is the same for every attempt.
+    ///
+    /// # Errors
+    /// [`KindError`], named after what to do next.
+    fn notify(&self, call: &Call<'_>, key: &str, notice: &Notice) -> Result<Receipt, KindError>;
+
+    /// Whether an uncertain notice went out. `None` when this notifier cannot read back.
+    fn find(&self, call: &Call<'_>, key: &str, notice: &Notice) -> Option<Result<Finding, KindError>>;
+}

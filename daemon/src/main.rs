@@ -1,0 +1,2 @@
+//! Beffroi from the command line.
+fn main() {}

@@ -1,0 +1,155 @@
+//! HTTP as the program sees it: one request, one answer, and exactly what is known when there is none.
+//!
+//! In: a request. Out: a response, or an error that says whether anything can have left.
+//! Never: opens a socket here; the real network is `egress`, the scripted one serves tests and `beffroi test`.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// What to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// `GET`, `POST`, … in capitals.
+    pub method: String,
+    /// Absolute URL.
+    pub url: String,
+    /// Header names and values, in order.
+    pub headers: Vec<(String, String)>,
+    /// The body; empty for none.
+    pub body: Vec<u8>,
+    /// For the whole exchange, redirects and body included.
+    pub timeout: Duration,
+    /// Most bytes of body to take, after decompression.
+    pub max_body: usize,
+}
+
+impl Request {
+    /// A plain GET with a timeout of 20 s and at most 4 MiB of answer.
+    pub fn get(url: &str) -> Self {
+        Self {
+            method: "GET".into(),
+            url: url.into(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            timeout: Duration::from_secs(20),
+            max_body: 4 << 20,
+        }
+    }
+
+    /// The same with one more header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+}
+
+/// What came back, whatever its status.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Response {
+    /// HTTP status.
+    pub status: u16,
+    /// Header names in lower case, and values.
+    pub headers: Vec<(String, String)>,
+    /// The whole body, decompressed.
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// The first header of this name (given in lower case).
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+}
+
+/// Why there is no response. Each sentence is fit for an owner.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NetworkError {
+    /// Our own rules forbid it: address, scheme, redirect. Trying again will not help.
+    #[error("{0}")]
+    Forbidden(String),
+    /// Nothing left: name resolution, connection or TLS failed. Safe to try again.
+    #[error("{0}")]
+    NotSent(String),
+    /// It left, at least in part, and no whole answer came: it may have taken effect.
+    #[error("{0}")]
+    Lost(String),
+    /// The answer is larger than the request allowed.
+    #[error("{0}")]
+    TooLarge(String),
+}
+
+/// Sends requests. Blocks the calling thread until the answer is whole or the timeout has passed.
+pub trait Network: Send + Sync {
+    /// Sends one request.
+    ///
+    /// # Errors
+    /// See [`NetworkError`]. A 4xx or 5xx answer is a response, not an error.
+    fn send(&self, request: &Request) -> Result<Response, NetworkError>;
+}
+
+/// A network that answers from a list and remembers what it was asked.
+#[derive(Debug, Default)]
+pub struct ScriptedNetwork {
+    inner: Mutex<Script>,
+}
+
+#[derive(Debug, Default)]
+struct Script {
+    routes: Vec<(String, VecDeque<Result<Response, NetworkError>>)>,
+    seen: Vec<Request>,
+}
+
+impl ScriptedNetwork {
+    /// A network that knows no address yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Queues an answer for `METHOD URL` (the URL without its query also matches). The last answer of a
+    /// route is given again for every further request.
+    pub fn answer(&self, route: &str, answer: Result<Response, NetworkError>) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        match inner.routes.iter_mut().find(|(r, _)| r == route) {
+            Some((_, queue)) => queue.push_back(answer),
+            None => inner.routes.push((route.into(), VecDeque::from([answer]))),
+        }
+    }
+
+    /// Every request so far, in order.
+    pub fn requests(&self) -> Vec<Request> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).seen.clone()
+    }
+}
+
+impl Network for ScriptedNetwork {
+    fn send(&self, request: &Request) -> Result<Response, NetworkError> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.seen.push(request.clone());
+        let whole = format!("{} {}", request.method, request.url);
+        let bare = whole.split('?').next().unwrap_or_default().to_owned();
+        match inner.routes.iter_mut().find(|(r, _)| *r == whole || *r == bare) {
+            Some((_, queue)) if queue.len() > 1 => queue.pop_front().expect("the queue has two answers or more"),
+            Some((_, queue)) => queue.front().cloned().expect("a route has at least one answer"),
+            None => Err(NetworkError::NotSent(format!("The scripted network has no answer for {whole}. Add one to the test."))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_come_in_order_and_the_last_one_stays() {
+        let net = ScriptedNetwork::new();
+        let ok = |n| Ok(Response { status: n, ..Response::default() });
+        net.answer("GET https://a.example/x", ok(500));
+        net.answer("GET https://a.example/x", ok(200));
+        let ask = || net.send(&Request::get("https://a.example/x?page=2")).expect("scripted").status;
+        assert_eq!([ask(), ask(), ask()], [500, 200, 200]);
+        assert!(matches!(net.send(&Request::get("https://b.example/")), Err(NetworkError::NotSent(_))));
+        assert_eq!(net.requests().len(), 4);
+    }
+}
