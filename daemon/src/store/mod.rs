@@ -1,0 +1,509 @@
+//! The one SQLite file: a writer with group commit, read-only views, migrations, backup.
+//!
+//! In: a [`Change`], applied whole or not at all. Out: rows through [`view`], answers after the commit is on disk.
+//! Never: lets anything else write, awaits inside a transaction, or opens a file that is not Beffroi's or is newer than
+//! this program.
+
+mod change;
+pub mod view;
+
+pub use change::{
+    Change, Committed, DeliveryMove, Fate, FinishedRun, LogLine, MarkRead, NewDelivery, NewOccurrence, NewPost, NewSignal, Op,
+    RunState, TriggerKind, Usage,
+};
+
+use crate::domain::Timestamp;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// "BEFF": marks the file as ours for `file(1)` and for [`Store::open`].
+const APPLICATION_ID: i64 = 0x4245_4646;
+/// Numbered from 1; only ever added to.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+/// Most changes in one commit: bounds how long the first of them waits.
+const BATCH: usize = 256;
+/// Read connections kept open.
+const READERS: usize = 4;
+
+/// Why the store could not be opened. Each sentence carries the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It is some other program's database, or no database at all.
+    #[error("{} is not a Beffroi database. Name another file under [store] path; this one was left as it is.", .0.display())]
+    Foreign(PathBuf),
+    /// It was written by a newer program.
+    #[error("{} was written by a newer Beffroi (schema {found}, this program knows {known}). Install that version again; the file was left as it is.", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema number.
+        found: i64,
+        /// The newest this program knows.
+        known: i64,
+    },
+    /// Another process is the writer.
+    #[error("{} is in use by another Beffroi. Stop that one first, or name another file under [store] path.", .0.display())]
+    InUse(PathBuf),
+    /// The file is damaged.
+    #[error("{} is damaged ({why}). Stop Beffroi, keep a copy of the file, and put back the latest backup.", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's words.
+        why: String,
+    },
+    /// The folder or file cannot be opened or written.
+    #[error("Cannot open the database {}: {why}. Check that the folder exists, that this user may write there, and that the disk is not full.", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        why: String,
+    },
+}
+
+/// Why a change did not happen. Nothing of it did.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// Something the change was built on is no longer so: build it again.
+    #[error("{0} changed meanwhile")]
+    Conflict(String),
+    /// A rule of the database forbids it.
+    #[error("{0}")]
+    Refused(String),
+    /// The disk is full.
+    #[error("The disk that holds the database is full. Free some space; Beffroi goes on by itself.")]
+    Full,
+    /// Anything else.
+    #[error("The database cannot be written: {0}. Check the disk and the file's permissions.")]
+    Storage(String),
+}
+
+impl From<rusqlite::Error> for CommitError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::ConstraintViolation) => Self::Refused(error.to_string()),
+            _ => Self::Storage(error.to_string()),
+        }
+    }
+}
+
+/// The answer to one change, given after its commit is on disk.
+pub type Answer = Result<Committed, CommitError>;
+
+enum Reply {
+    Channel(mpsc::SyncSender<Answer>),
+    Then(Box<dyn FnOnce(Answer) + Send>),
+}
+
+impl Reply {
+    fn give(self, answer: Answer) {
+        match self {
+            // Whoever asked may have gone away; the change stands all the same.
+            Self::Channel(to) => drop(to.send(answer)),
+            Self::Then(then) => then(answer),
+        }
+    }
+}
+
+enum Job {
+    Change(Box<Change>, Reply),
+    Stop,
+}
+
+enum Writer {
+    /// A thread of its own that commits whatever has queued up in one transaction.
+    Thread { jobs: Sender<Job>, thread: Mutex<Option<JoinHandle<()>>> },
+    /// Commits on the calling thread: simulations are deterministic because nothing runs beside them.
+    Inline(Mutex<WriteHalf>),
+}
+
+/// How changes are carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// By a writer thread with group commit.
+    Threaded,
+    /// At once, on the calling thread.
+    Inline,
+}
+
+/// The store. Cheap to share behind an `Arc`.
+pub struct Store {
+    path: PathBuf,
+    writer: Writer,
+    readers: Mutex<Vec<Connection>>,
+    next_run: AtomicI64,
+    counters: Arc<Counters>,
+    instance: String,
+    boot: i64,
+    _lock: std::fs::File,
+}
+
+/// What the writer has done since the start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Changes committed.
+    pub changes: AtomicU64,
+    /// Transactions committed: fewer than changes when they were grouped.
+    pub commits: AtomicU64,
+}
+
+impl Store {
+    /// Opens the file, or makes it; brings an older one up to date.
+    ///
+    /// # Errors
+    /// [`OpenError`]; a file that is not ours or newer than this program is left untouched.
+    pub fn open(path: &Path, mode: Mode) -> Result<Self, OpenError> {
+        let unusable = |why: String| OpenError::Unusable { path: path.to_owned(), why };
+        if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|e| unusable(e.to_string()))?;
+        }
+        let lock = Self::lock(path)?;
+        let mut connection = Connection::open(path).map_err(|e| unusable(e.to_string()))?;
+        Self::prepare(&mut connection, path)?;
+        let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(|e| unusable(e.to_string()));
+        let next_run = number("SELECT coalesce(max(id), 0) + 1 FROM occurrence")?;
+        let boot = number("SELECT value + 0 FROM meta WHERE key = 'boots'")?;
+        let instance = connection
+            .query_row("SELECT value FROM meta WHERE key = 'instance'", [], |row| row.get::<_, String>(0))
+            .map_err(|e| unusable(e.to_string()))?;
+        let counters = Arc::new(Counters::default());
+        let half = WriteHalf::new(connection, counters.clone()).map_err(|e| unusable(e.to_string()))?;
+        let writer = match mode {
+            Mode::Inline => Writer::Inline(Mutex::new(half)),
+            Mode::Threaded => {
+                let (jobs, queue) = mpsc::channel();
+                let thread = std::thread::Builder::new()
+                    .name("store".into())
+                    .spawn(move || half.serve(&queue))
+                    .map_err(|e| unusable(e.to_string()))?;
+                Writer::Thread { jobs, thread: Mutex::new(Some(thread)) }
+            }
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            writer,
+            readers: Mutex::new(Vec::new()),
+            next_run: AtomicI64::new(next_run),
+            counters,
+            instance,
+            boot,
+            _lock: lock,
+        })
+    }
+
+    /// SQLite lets several processes write in turn; two daemons on one ledger must not. The lock ends with the process.
+    fn lock(path: &Path) -> Result<std::fs::File, OpenError> {
+        let mut name = path.as_os_str().to_owned();
+        name.push("-lock");
+        let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&name);
+        let file = file.map_err(|e| OpenError::Unusable { path: path.to_owned(), why: e.to_string() })?;
+        file.try_lock().map_err(|e| match e {
+            std::fs::TryLockError::WouldBlock => OpenError::InUse(path.to_owned()),
+            std::fs::TryLockError::Error(e) => OpenError::Unusable { path: path.to_owned(), why: e.to_string() },
+        })?;
+        Ok(file)
+    }
+
+    fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+        let sort = |error: rusqlite::Error| match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => OpenError::Foreign(path.to_owned()),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse(path.to_owned()),
+            Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged { path: path.to_owned(), why: error.to_string() },
+            _ => OpenError::Unusable { path: path.to_owned(), why: error.to_string() },
+        };
+        connection.busy_timeout(Duration::from_secs(2)).map_err(sort)?;
+        let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0)).map_err(sort);
+        let (application, version) = (pragma("application_id")?, pragma("user_version")?);
+        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(sort)?;
+        let known = i64::try_from(MIGRATIONS.len()).expect("there are few migrations");
+        if application != APPLICATION_ID && (application != 0 || version != 0 || tables != 0) {
+            return Err(OpenError::Foreign(path.to_owned()));
+        }
+        if version > known {
+            return Err(OpenError::Newer { path: path.to_owned(), found: version, known });
+        }
+        // FULL: a step's answer and an armed delivery must survive power loss, not only the process.
+        connection
+            .execute_batch(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;
+                 PRAGMA cache_size = -4000; PRAGMA journal_size_limit = 67108864; PRAGMA trusted_schema = OFF;",
+            )
+            .map_err(sort)?;
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(sort)?;
+        for migration in &MIGRATIONS[usize::try_from(version).unwrap_or(0)..] {
+            transaction.execute_batch(migration).map_err(sort)?;
+        }
+        transaction
+            .execute_batch(&format!(
+                "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {known};
+                 INSERT OR IGNORE INTO meta VALUES ('instance', lower(hex(randomblob(8)))), ('boots', '0');
+                 UPDATE meta SET value = value + 1 WHERE key = 'boots';"
+            ))
+            .map_err(sort)?;
+        transaction.commit().map_err(sort)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A name for this database, chosen when it was made: part of every idempotency key.
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    /// How many times this database was opened for writing, this time included.
+    pub fn boot(&self) -> i64 {
+        self.boot
+    }
+
+    /// What the writer has done since the start.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// A number for a new occurrence. Numbers that are never committed leave gaps.
+    pub fn next_run(&self) -> crate::domain::RunId {
+        crate::domain::RunId(self.next_run.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Commits a change and waits until it is on disk.
+    ///
+    /// # Errors
+    /// [`CommitError`]; nothing of the change happened then.
+    pub fn commit(&self, change: Change) -> Answer {
+        match &self.writer {
+            Writer::Inline(half) => half.lock().unwrap_or_else(PoisonError::into_inner).commit_one(change),
+            Writer::Thread { jobs, .. } => {
+                let (to, from) = mpsc::sync_channel(1);
+                let gone = || CommitError::Storage("the daemon is stopping".into());
+                jobs.send(Job::Change(Box::new(change), Reply::Channel(to))).map_err(|_| gone())?;
+                from.recv().map_err(|_| gone())?
+            }
+        }
+    }
+
+    /// Hands over a change; `then` is called with the answer once it is on disk, on the writer's thread: it must be quick
+    /// and must not call [`Store::commit`].
+    pub fn submit(&self, change: Change, then: impl FnOnce(Answer) + Send + 'static) {
+        match &self.writer {
+            Writer::Inline(_) => then(self.commit(change)),
+            Writer::Thread { jobs, .. } => {
+                if let Err(mpsc::SendError(Job::Change(_, reply))) =
+                    jobs.send(Job::Change(Box::new(change), Reply::Then(Box::new(then))))
+                {
+                    reply.give(Err(CommitError::Storage("the daemon is stopping".into())));
+                }
+            }
+        }
+    }
+
+    /// A read-only connection for one reader at a time.
+    ///
+    /// # Errors
+    /// When the file cannot be opened for reading.
+    pub fn read(&self) -> rusqlite::Result<Reader<'_>> {
+        let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match kept {
+            Some(connection) => connection,
+            None => {
+                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+                let connection = Connection::open_with_flags(&self.path, flags)?;
+                connection.busy_timeout(Duration::from_secs(5))?;
+                connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2000; PRAGMA trusted_schema = OFF;")?;
+                connection.set_prepared_statement_cache_capacity(64);
+                connection
+            }
+        };
+        Ok(Reader { connection: Some(connection), home: &self.readers })
+    }
+
+    /// Writes a whole, compact copy of the database to a new file, while work goes on.
+    ///
+    /// # Errors
+    /// A sentence: the file exists, cannot be written, or does not pass its check.
+    pub fn backup(&self, to: &Path) -> Result<(), String> {
+        if to.exists() {
+            return Err(format!("{} exists already. Name a new file for the backup.", to.display()));
+        }
+        let name = to.to_str().ok_or_else(|| "The backup's path is not valid text. Choose another one.".to_owned())?;
+        let failed =
+            |e: rusqlite::Error| format!("The backup to {} failed: {e}. Check the folder and the free space.", to.display());
+        // `query_only`, set on readers, forbids VACUUM INTO; a connection that can only read the source does not need it.
+        let source = Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
+        let done = source.execute("VACUUM INTO ?1", [name]).and_then(|_| {
+            let copy = Connection::open_with_flags(to, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            copy.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0))
+        });
+        match done {
+            Ok(verdict) if verdict == "ok" => Ok(()),
+            Ok(verdict) => Err(format!("The backup {} does not pass its check: {verdict}.", to.display())),
+            Err(e) => {
+                // A half-written copy must not pass for a backup.
+                let _ = std::fs::remove_file(to);
+                Err(failed(e))
+            }
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if let Writer::Thread { jobs, thread } = &self.writer {
+            let _ = jobs.send(Job::Stop);
+            let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+            // The last owner may be a callback on the writer's own thread, which cannot wait for itself.
+            if let Some(thread) = thread.filter(|t| t.thread().id() != std::thread::current().id()) {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+/// A borrowed read-only connection.
+pub struct Reader<'a> {
+    connection: Option<Connection>,
+    home: &'a Mutex<Vec<Connection>>,
+}
+
+impl Reader<'_> {
+    /// Makes everything read until the reader is dropped come from one moment.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn snapshot(self) -> rusqlite::Result<Self> {
+        self.execute_batch("BEGIN")?;
+        Ok(self)
+    }
+}
+
+impl Deref for Reader<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection.as_ref().expect("a reader holds its connection until it is dropped")
+    }
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            if !connection.is_autocommit() && connection.execute_batch("COMMIT").is_err() {
+                return;
+            }
+            let mut home = self.home.lock().unwrap_or_else(PoisonError::into_inner);
+            if home.len() < READERS {
+                home.push(connection);
+            }
+        }
+    }
+}
+
+/// The writing connection and the version counter.
+struct WriteHalf {
+    connection: Connection,
+    version: i64,
+    counters: Arc<Counters>,
+}
+
+impl WriteHalf {
+    fn new(connection: Connection, counters: Arc<Counters>) -> rusqlite::Result<Self> {
+        connection.set_prepared_statement_cache_capacity(128);
+        let version = connection.query_row(
+            "SELECT max((SELECT coalesce(max(version), 0) FROM state), (SELECT coalesce(max(version), 0) FROM mark))",
+            [],
+            |row| row.get(0),
+        )?;
+        Ok(Self { connection, version, counters })
+    }
+
+    fn serve(mut self, queue: &Receiver<Job>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut open = true;
+        while open {
+            match queue.recv() {
+                Ok(Job::Change(change, reply)) => batch.push((change, reply)),
+                Ok(Job::Stop) | Err(_) => open = false,
+            }
+            while open && batch.len() < BATCH {
+                match queue.try_recv() {
+                    Ok(Job::Change(change, reply)) => batch.push((change, reply)),
+                    Ok(Job::Stop) => open = false,
+                    Err(_) => break,
+                }
+            }
+            self.commit_batch(&mut batch);
+        }
+    }
+
+    fn commit_one(&mut self, change: Change) -> Answer {
+        let (to, from) = mpsc::sync_channel(1);
+        self.commit_batch(&mut vec![(Box::new(change), Reply::Channel(to))]);
+        from.recv().expect("every change of a batch is answered")
+    }
+
+    /// One transaction for the whole batch, one savepoint for each change, answers after the commit.
+    fn commit_batch(&mut self, batch: &mut Vec<(Box<Change>, Reply)>) {
+        if batch.is_empty() {
+            return;
+        }
+        let whole = self.connection.execute_batch("BEGIN IMMEDIATE").map_err(CommitError::from).and_then(|()| {
+            let mut answers = Vec::with_capacity(batch.len());
+            for (change, _) in batch.iter() {
+                answers.push(self.apply_alone(change)?);
+            }
+            self.connection.execute_batch("COMMIT")?;
+            Ok(answers)
+        });
+        match whole {
+            Ok(answers) => {
+                self.counters.commits.fetch_add(1, Ordering::Relaxed);
+                self.counters.changes.fetch_add(answers.iter().filter(|a| a.is_ok()).count() as u64, Ordering::Relaxed);
+                for ((_, reply), answer) in batch.drain(..).zip(answers) {
+                    reply.give(answer);
+                }
+            }
+            Err(error) => {
+                if !self.connection.is_autocommit() {
+                    let _ = self.connection.execute_batch("ROLLBACK");
+                }
+                for (_, reply) in batch.drain(..) {
+                    reply.give(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    /// Applies one change under a savepoint: one that fails undoes itself only. The outer error is for failures of the
+    /// transaction as a whole (a full disk may roll all of it back).
+    fn apply_alone(&mut self, change: &Change) -> Result<Answer, CommitError> {
+        self.connection.prepare_cached("SAVEPOINT change")?.execute([])?;
+        self.version += 1;
+        let answer = change::apply(&self.connection, change, self.version);
+        if answer.is_err() {
+            if self.connection.is_autocommit() {
+                return answer.map(Ok);
+            }
+            self.connection.prepare_cached("ROLLBACK TO change")?.execute([])?;
+        }
+        self.connection.prepare_cached("RELEASE change")?.execute([])?;
+        Ok(answer)
+    }
+}
+
+/// Reads a stored instant.
+pub(crate) fn instant(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
+    row.get::<_, i64>(column).map(Timestamp::from_millis)
+}
+
+#[cfg(test)]
+mod tests;
