@@ -101,6 +101,15 @@ impl Clock for SimClock {
     fn wait(&self, _nudge: &Nudge, _until: Option<Timestamp>) {}
 }
 
+/// What one turn of a worker came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It did something; there may be more.
+    Did,
+    /// There is nothing to do before this moment, or before the next nudge.
+    Idle(Option<Timestamp>),
+}
+
 /// A doorbell without a message: who is woken looks at the database to see what there is to do.
 #[derive(Debug, Default)]
 pub struct Nudge {

@@ -33,6 +33,27 @@ pub struct Instance {
     pub scripts: PathBuf,
 }
 
+/// The configuration in force: read by everyone, replaced whole by a reload.
+#[derive(Debug)]
+pub struct Current(std::sync::RwLock<Arc<Instance>>);
+
+impl Current {
+    /// Puts a configuration in force.
+    pub fn new(instance: Instance) -> Self {
+        Self(std::sync::RwLock::new(Arc::new(instance)))
+    }
+
+    /// The configuration in force now. Whoever works on something keeps the one it began with.
+    pub fn get(&self) -> Arc<Instance> {
+        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Puts another one in force.
+    pub fn set(&self, instance: Instance) {
+        *self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(instance);
+    }
+}
+
 /// The firm.
 #[derive(Debug, Clone)]
 pub struct Business {

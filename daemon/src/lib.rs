@@ -4,7 +4,9 @@
 
 pub mod clock;
 pub mod domain;
+pub mod instance;
 pub mod kinds;
 pub mod network;
 pub mod problem;
+pub mod schedule;
 pub mod store;

@@ -451,6 +451,15 @@ pub fn once_used(db: &Connection, workflow: &str, once: &str) -> Result<bool> {
         .query_row([workflow, once], |row| row.get(0))
 }
 
+/// How many unsent deliveries a withdrawal would cancel now.
+pub fn withdrawable(db: &Connection, workflow: &str, prefix: &str) -> Result<i64> {
+    db.prepare_cached(
+        "SELECT count(*) FROM delivery d JOIN post p ON p.id = d.post
+         WHERE p.workflow = ?1 AND substr(p.once, 1, length(?2)) = ?2 AND d.state IN ('held', 'due', 'preparing', 'retrying')",
+    )?
+    .query_row([workflow, prefix], |row| row.get(0))
+}
+
 /// A feed's cursor.
 pub fn feed_cursor(db: &Connection, feed: &str) -> Result<Option<String>> {
     Ok(db.prepare_cached("SELECT cursor FROM feed WHERE name = ?1")?.query_row([feed], |row| row.get(0)).optional()?.flatten())

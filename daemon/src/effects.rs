@@ -1,0 +1,302 @@
+//! What a run planned, as one value, and what it was built on.
+//!
+//! In: the desk's calls, one after the other. Out: JSON for people, a digest for comparison, and the operations of one change.
+//! Never: does anything itself; nothing here has happened until the change is committed.
+
+use crate::domain::{AccountName, Digest, Json, PersonName, RunId, Timestamp, WorkflowName};
+use crate::instance::{Approval, Instance, Workflow};
+use crate::kinds::{Notice, Outgoing};
+use crate::store::{MarkRead, NewDelivery, NewOccurrence, NewPost, NewSignal, Op, TriggerKind};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What happens to a delivery whose guard does not hold at the moment of sending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFail {
+    /// It waits until the guard holds, or its window ends.
+    #[default]
+    Hold,
+    /// It is cancelled.
+    Drop,
+}
+
+/// Conditions checked inside the send step, against data of known age.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guards {
+    /// The product.
+    pub sku: String,
+    /// Its catalog; `None` for the first that knows the product.
+    pub catalog: Option<String>,
+    /// The least stock.
+    pub at_least: i64,
+    /// The price in minor units that the text names.
+    pub price: Option<i64>,
+    /// Data older than this is not believed, in milliseconds; `None` for the catalog's own limit.
+    pub max_age: Option<i64>,
+    /// What happens when a condition does not hold.
+    pub on_fail: OnFail,
+}
+
+/// One post to one account, as planned.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlannedDelivery {
+    /// The account.
+    pub account: AccountName,
+    /// Exactly what will be sent.
+    pub content: Outgoing,
+    /// Not before.
+    pub at: Timestamp,
+    /// Not after.
+    pub until: Option<Timestamp>,
+    /// Whether a person has to say yes.
+    pub needs_yes: bool,
+}
+
+/// A post, as planned.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlannedPost {
+    /// At most one post is ever made for a given key and workflow.
+    pub once: Option<String>,
+    /// The library item it came from.
+    pub item: Option<String>,
+    /// Its theme.
+    pub theme: Option<String>,
+    /// The campaign its links are tagged with.
+    pub campaign: Option<String>,
+    /// Why it was planned.
+    pub why: Vec<String>,
+    /// Conditions at the moment of sending.
+    pub guards: Option<Guards>,
+    /// One for each account.
+    pub deliveries: Vec<PlannedDelivery>,
+}
+
+/// A notice, as planned.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlannedNotice {
+    /// Who gets it.
+    pub to: PersonName,
+    /// At most one notice is ever made for a given key and person.
+    pub once: Option<String>,
+    /// What it says.
+    pub notice: Notice,
+}
+
+/// Something other workflows may answer.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlannedEvent {
+    /// Its name.
+    pub name: String,
+    /// What it brings.
+    pub payload: Json,
+}
+
+/// A future run of the same workflow.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlannedRun {
+    /// When.
+    pub at: Timestamp,
+    /// What it is given.
+    pub payload: Json,
+}
+
+/// Unsent posts to be cancelled.
+#[derive(Debug, Clone, Serialize)]
+pub struct Withdrawal {
+    /// The beginning of their once keys.
+    pub prefix: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a feed gave.
+#[derive(Debug, Clone, Serialize)]
+pub struct FeedRead {
+    /// The feed.
+    pub feed: String,
+    /// How many signals were new to the daemon.
+    pub new: usize,
+    /// What went wrong, if it did.
+    pub error: Option<String>,
+    #[serde(skip)]
+    pub(crate) cursor: Option<String>,
+    #[serde(skip)]
+    pub(crate) signals: Vec<NewSignal>,
+    /// Whether the workflow now has seen all of it.
+    pub seen: bool,
+}
+
+/// Everything a run planned.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Effects {
+    /// Keys set, or removed (`null`).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub state: BTreeMap<String, Option<Json>>,
+    /// Posts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub posts: Vec<PlannedPost>,
+    /// Notices.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<PlannedNotice>,
+    /// Events.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<PlannedEvent>,
+    /// Future runs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub later: Vec<PlannedRun>,
+    /// Withdrawals.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub withdrawn: Vec<Withdrawal>,
+    /// Feeds read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub feeds: Vec<FeedRead>,
+}
+
+/// What a run read, so that its commit can check that it is still so.
+#[derive(Debug, Clone, Default)]
+pub struct Reads(BTreeMap<MarkRead, ()>);
+
+impl Reads {
+    /// Remembers one.
+    pub fn note(&mut self, mark: MarkRead) {
+        self.0.insert(mark, ());
+    }
+
+    /// All of them.
+    pub fn into_marks(self) -> Vec<MarkRead> {
+        self.0.into_keys().collect()
+    }
+}
+
+/// The digest a yes is given to: content, target and window.
+pub fn seal(target: &str, content: &str, due: Timestamp, until: Option<Timestamp>) -> Digest {
+    let until = until.map_or(0, Timestamp::millis);
+    // Lengths first, so that no two different things read the same.
+    Digest::of(format!("{}:{target}{}:{content}{}:{until}", target.len(), content.len(), due.millis()).as_bytes())
+}
+
+/// Occurrences that a committed change added, still to be put on the board.
+pub type Started = Vec<(NewOccurrence, Arc<Workflow>)>;
+
+impl Effects {
+    /// Whether a post planned now for this account needs a yes.
+    pub fn needs_yes(instance: &Instance, account: &AccountName, draft: bool) -> bool {
+        draft || instance.accounts.get(account).is_none_or(|a| a.approval == Approval::Always)
+    }
+
+    /// As JSON text, keys in a fixed order.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("effects are plain data")
+    }
+
+    /// The operations that make all of this so. `number` gives numbers for new occurrences.
+    pub fn into_ops(
+        self,
+        run: RunId,
+        workflow: &WorkflowName,
+        instance: &Instance,
+        now: Timestamp,
+        mut number: impl FnMut() -> RunId,
+    ) -> (Vec<Op>, Started) {
+        let mut ops = Vec::new();
+        let mut started = Vec::new();
+        for (key, value) in self.state {
+            ops.push(Op::State { key, value: value.map(|v| v.to_string()), run });
+        }
+        for withdrawal in self.withdrawn {
+            ops.push(Op::Withdraw { workflow: workflow.as_str().into(), prefix: withdrawal.prefix, reason: withdrawal.reason });
+        }
+        for post in self.posts {
+            ops.push(Op::Plan(Box::new(post.into_row(run, workflow))));
+        }
+        for planned in self.notices {
+            let content = serde_json::to_string(&planned.notice).expect("a notice is plain data");
+            let target = planned.to.as_str().to_owned();
+            let delivery = NewDelivery {
+                seal: seal(&target, &content, now, None),
+                target,
+                held: None,
+                content,
+                needs_yes: false,
+                due: now,
+                until: None,
+                guards: None,
+            };
+            ops.push(Op::Notice { run, once: planned.once, delivery: Box::new(delivery) });
+        }
+        for read in self.feeds {
+            if read.seen {
+                // After the signals are in, so that "seen" covers them.
+                let FeedRead { feed, error, cursor, signals, .. } = read;
+                ops.push(Op::FeedRead { feed: feed.clone(), cursor, error, signals });
+                ops.push(Op::FeedSeen { workflow: workflow.as_str().into(), feed });
+            } else {
+                ops.push(Op::FeedRead { feed: read.feed, cursor: read.cursor, error: read.error, signals: read.signals });
+            }
+        }
+        let mut open = |target: &Arc<Workflow>, kind, at, payload, ops: &mut Vec<Op>| {
+            let occurrence = NewOccurrence {
+                id: number(),
+                workflow: target.name.as_str().into(),
+                kind,
+                due: at,
+                start_at: at,
+                schedule: None,
+                payload: Some(payload),
+                fate: None,
+                into: None,
+                stretch: None,
+            };
+            ops.push(Op::Occur(occurrence.clone()));
+            started.push((occurrence, target.clone()));
+        };
+        for event in self.events {
+            for target in instance.workflows.values().filter(|w| w.enabled && w.events.contains(&event.name)) {
+                open(target, TriggerKind::Event, now, event.payload.clone(), &mut ops);
+            }
+            ops.push(Op::Event { name: event.name, payload: event.payload, run: Some(run) });
+        }
+        for later in self.later {
+            if let Some(target) = instance.workflows.get(workflow) {
+                open(target, TriggerKind::Later, later.at, later.payload, &mut ops);
+            }
+        }
+        (ops, started)
+    }
+}
+
+impl PlannedPost {
+    fn into_row(self, run: RunId, workflow: &WorkflowName) -> NewPost {
+        let guards = self.guards.as_ref().map(|g| serde_json::to_string(g).expect("guards are plain data"));
+        let deliveries = self
+            .deliveries
+            .into_iter()
+            .map(|d| {
+                let content = serde_json::to_string(&d.content).expect("a post is plain data");
+                let target = d.account.as_str().to_owned();
+                NewDelivery {
+                    seal: seal(&target, &content, d.at, d.until),
+                    target,
+                    held: d.needs_yes.then(|| "waits for a yes".to_owned()),
+                    content,
+                    needs_yes: d.needs_yes,
+                    due: d.at,
+                    until: d.until,
+                    guards: guards.clone(),
+                }
+            })
+            .collect();
+        NewPost {
+            run,
+            workflow: workflow.as_str().into(),
+            once: self.once,
+            item: self.item,
+            theme: self.theme,
+            campaign: self.campaign,
+            why: self.why,
+            deliveries,
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Planning posts, looking at what was planned, withdrawing what was not sent.
+
+use super::fields::{Args, Fields};
+use super::{Row, may, need, row};
+use crate::craft::words;
+use crate::domain::{AccountName, Json, Timestamp};
+use crate::effects::{Effects, Guards, OnFail, PlannedDelivery, PlannedPost, Withdrawal};
+use crate::instance::Account;
+use crate::kinds::{Media, Outgoing};
+use crate::run::desk::{Answer, RunDesk};
+use crate::run::function::Kind::{List, Map, Text};
+use crate::run::function::Refusal;
+use crate::store::view;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub(super) const ROWS: &[Row] = &[
+    row!(Plan posts::plan(need("post", Map, "text, or item (a library item); accounts or account (all of the workflow's when left out); link, media (a list of #{path, alt}, in the library folder), format, theme; draft (true holds it for a yes); at (earliest), until (latest; an instant or a length of time); once (at most one post ever for this key); per_network (a map of texts), campaign, why; guards (#{sku, catalog, at_least, price, max_age}), on_fail (hold or drop)")) -> Truth,
+        "Plans a post. It leaves after the run has committed, when it is due, its guards hold, and a person has said yes where one is needed. Gives back false when its once key was used before.",
+        "posts::plan(#{ text: \"Les croissants sont sortis du four.\", account: \"facebook\", until: \"2h\" });", plan),
+    row!(Read posts::recent(need("account", Text, "an account's name"), may("span", Text, "how far back, 30d when left out")) -> List,
+        "What an account published or will publish, newest first: #{post, text, at, state, theme, item}; without what was cancelled or refused.",
+        "let before = posts::recent(\"facebook\", \"7d\");", recent),
+    row!(Plan posts::withdraw(need("prefix", Text, "how the once keys of the posts begin"), need("reason", Text, "why, for the owner")) -> Whole,
+        "Cancels this workflow's posts that have not been sent and whose once key begins like this. Gives back how many there are now.",
+        "posts::withdraw(\"offer/TARTE/\", \"the offer is over\");", withdraw),
+];
+
+impl RunDesk {
+    /// An account this workflow may post to.
+    pub(super) fn account(&self, name: &str) -> Result<Account, String> {
+        let own = &self.facts.workflow.accounts;
+        let Some((_, account)) = self.instance.accounts.iter().find(|(n, _)| n.as_str() == name) else {
+            let near = crate::problem::did_you_mean(name, self.instance.accounts.keys().map(|n| n.as_str()));
+            let near = near.map(|n| format!(" Did you mean \"{n}\"?")).unwrap_or_default();
+            return Err(format!("there is no account \"{name}\" under [accounts].{near}"));
+        };
+        if !own.is_empty() && !own.iter().any(|n| n.as_str() == name) {
+            return Err(format!(
+                "the workflow \"{}\" may not post to \"{name}\". Add it to the workflow's accounts in the configuration.",
+                self.workflow()
+            ));
+        }
+        Ok(account.clone())
+    }
+}
+
+fn plan(desk: &mut RunDesk, mut args: Args) -> Answer {
+    let mut fields = args.map();
+    let now = desk.facts.now;
+    let once = fields.text("once")?;
+    let accounts = match (fields.texts("accounts")?, fields.text("account")?) {
+        (Some(_), Some(_)) => return Err(fields.refuse("give accounts or account, not both.")),
+        (Some(many), None) => many,
+        (None, Some(one)) => vec![one],
+        (None, None) if desk.facts.workflow.accounts.is_empty() => desk.instance.accounts.keys().map(|n| n.as_str().to_owned()).collect(),
+        (None, None) => desk.facts.workflow.accounts.iter().map(|n| n.as_str().to_owned()).collect(),
+    };
+    let accounts: Vec<Account> =
+        accounts.iter().map(|name| desk.account(name)).collect::<Result<_, _>>().map_err(|sentence| fields.refuse(&sentence))?;
+    if accounts.is_empty() {
+        return Err(fields.refuse("there is no account to post to. Add one under [accounts], or name it."));
+    }
+    let item = match fields.text("item")? {
+        None => None,
+        Some(id) => Some(desk.library_item(&id).map_err(|sentence| fields.refuse(&sentence))?),
+    };
+    let text = fields.text("text")?;
+    if text.as_deref().is_none_or(|t| t.trim().is_empty()) && item.is_none() {
+        return Err(fields.refuse("a post needs a text, or an item of the library."));
+    }
+    let per_network: BTreeMap<String, String> = fields.pairs("per_network")?.into_iter().collect();
+    let link = fields.text("link")?.or_else(|| item.as_ref().and_then(|i| i.link.clone()));
+    let media = match fields.list("media")? {
+        Some(list) => media(desk, list, &fields)?,
+        None => item.as_ref().map(|i| i.media.clone()).unwrap_or_default(),
+    };
+    let format = fields.text("format")?;
+    let theme = fields.text("theme")?.or_else(|| item.as_ref().map(|i| i.theme.clone()).filter(|t| !t.is_empty()));
+    let draft = fields.truth("draft")?;
+    let at = fields.when("at", now)?.unwrap_or(now).max(now);
+    let until = fields.when("until", now)?;
+    let campaign = fields.text("campaign")?.unwrap_or_else(|| desk.workflow().as_str().to_owned());
+    let why = match fields.any("why") {
+        None => Vec::new(),
+        Some(Json::Array(reasons)) => reasons.into_iter().map(|r| r.as_str().map_or_else(|| r.to_string(), str::to_owned)).collect(),
+        Some(Json::String(reason)) => vec![reason],
+        Some(_) => return Err(fields.refuse("the key \"why\" needs a text or a list of texts.")),
+    };
+    let on_fail = match fields.text("on_fail")?.as_deref() {
+        None | Some("hold") => OnFail::Hold,
+        Some("drop") => OnFail::Drop,
+        Some(_) => return Err(fields.refuse("the key \"on_fail\" needs \"hold\" or \"drop\".")),
+    };
+    let guards = match fields.map("guards")? {
+        None => None,
+        Some(given) => Some(read_guards(desk, given, on_fail)?),
+    };
+    if until.is_some_and(|until| until <= at) {
+        return Err(fields.refuse("the post's window ends before it begins: look at \"at\" and \"until\"."));
+    }
+    let taken = match &once {
+        None => false,
+        Some(key) => {
+            desk.effects.posts.iter().any(|p| p.once.as_ref() == Some(key)) || desk.look(|db| view::once_used(db, desk.workflow().as_str(), key))?
+        }
+    };
+    fields.end()?;
+    if taken {
+        return Ok(false.into());
+    }
+    let mut deliveries = Vec::new();
+    for account in accounts {
+        let variant = per_network.get(&account.network).cloned();
+        let from_item = || item.as_ref().map(|i| i.variants.get(&account.network).unwrap_or(&i.text).clone());
+        let text = variant.or_else(|| text.clone()).or_else(from_item).unwrap_or_default();
+        let text = desk.fitted(text, &account);
+        let format = format.clone().or_else(|| desk_format(&account, item.as_deref())).unwrap_or_else(|| "post".into());
+        let link = link.as_ref().map(|link| tagged(link, desk, &account, &campaign));
+        deliveries.push(PlannedDelivery {
+            needs_yes: Effects::needs_yes(&desk.instance, &account.name, draft),
+            content: Outgoing { text, link, media: media.clone(), format },
+            account: account.name,
+            at,
+            until,
+        });
+    }
+    let item = item.map(|i| i.id.clone());
+    desk.effects.posts.push(PlannedPost { once, item, theme, campaign: Some(campaign), why, guards, deliveries });
+    Ok(true.into())
+}
+
+/// The first format that item and account share.
+fn desk_format(account: &Account, item: Option<&crate::adapters::library::LibraryItem>) -> Option<String> {
+    let item = item?;
+    item.formats.iter().find(|f| account.formats.is_empty() || account.formats.contains(f)).or(account.formats.first()).cloned()
+}
+
+impl RunDesk {
+    /// A text that fits the account, with a word in the log when it had to be shortened.
+    fn fitted(&mut self, text: String, account: &Account) -> String {
+        if account.max_chars == 0 || words::count(&text, &account.network) <= account.max_chars {
+            return text;
+        }
+        let line = format!("the text for {} was shortened to the {} characters that {} takes", account.name, account.max_chars, account.network);
+        self.write_log("warn", &line);
+        words::fit_for(&text, account.max_chars, &account.network)
+    }
+}
+
+/// A link to the firm's own site says where its visitors come from; other people's links stay as they are.
+fn tagged(link: &str, desk: &RunDesk, account: &Account, campaign: &str) -> String {
+    let own = desk.instance.business.site.as_deref().and_then(|s| url::Url::parse(s).ok());
+    let (Some(own), Ok(mut url)) = (own, url::Url::parse(link)) else { return link.to_owned() };
+    let host = |u: &url::Url| u.host_str().map(|h| h.trim_start_matches("www.").to_owned());
+    if host(&own) != host(&url) || url.query_pairs().any(|(k, _)| k.starts_with("utm_")) {
+        return link.to_owned();
+    }
+    url.query_pairs_mut()
+        .append_pair("utm_source", &account.network)
+        .append_pair("utm_medium", "social")
+        .append_pair("utm_campaign", &words::slug(campaign))
+        .append_pair("utm_content", desk.workflow().as_str());
+    url.into()
+}
+
+fn media(desk: &RunDesk, list: Vec<Json>, fields: &Fields) -> Result<Vec<Media>, Refusal> {
+    list.iter()
+        .map(|entry| {
+            let path = entry.get("path").and_then(Json::as_str).ok_or_else(|| fields.refuse("every medium needs a path."))?;
+            let alt = entry.get("alt").and_then(Json::as_str).unwrap_or_default();
+            desk.tools.adapters.medium(&desk.instance, path, alt).map_err(|sentence| fields.refuse(&sentence))
+        })
+        .collect()
+}
+
+fn read_guards(desk: &RunDesk, mut given: Fields, on_fail: OnFail) -> Result<Guards, Refusal> {
+    let sku = given.needed_text("sku")?;
+    let catalog = given.text("catalog")?;
+    let at_least = given.whole("at_least")?.unwrap_or(1);
+    let price = given.whole("price")?;
+    let max_age = given.span("max_age")?.map(|span| i64::try_from(span.as_millis()).unwrap_or(i64::MAX));
+    if let Some(name) = &catalog
+        && !desk.instance.catalogs.keys().any(|c| c.as_str() == name)
+    {
+        return Err(given.refuse(&format!("there is no catalog \"{name}\" under [catalogs].")));
+    }
+    if desk.instance.catalogs.is_empty() {
+        return Err(given.refuse("there is no catalog in the configuration, so stock cannot be guarded. Add one under [catalogs]."));
+    }
+    given.end()?;
+    Ok(Guards { sku, catalog, at_least, price, max_age, on_fail })
+}
+
+fn recent(desk: &mut RunDesk, mut args: Args) -> Answer {
+    let name = args.text();
+    let account = desk.account(&name).map_err(|sentence| args.refuse(&sentence))?;
+    let span = match args.given_text() {
+        None => Duration::from_secs(30 * 86_400),
+        Some(text) => crate::domain::parse_span(&text).map_err(|e| args.refuse(&e.0))?,
+    };
+    let since = desk.facts.now.minus(span);
+    desk.built_on(posts_mark(&account.name))?;
+    let rows = desk.look(|db| view::recent_posts(db, account.name.as_str(), since))?;
+    let entry = |post: Option<String>, text: &Json, at: Timestamp, state: &str, theme: Option<&String>, item: Option<&String>| {
+        json!({ "post": post, "text": text, "at": at.millis(), "state": state, "theme": theme, "item": item })
+    };
+    let mut list: Vec<Json> = Vec::new();
+    for post in &desk.effects.posts {
+        for d in post.deliveries.iter().filter(|d| d.account == account.name) {
+            list.push(entry(None, &d.content.text.clone().into(), d.at, "planned", post.theme.as_ref(), post.item.as_ref()));
+        }
+    }
+    for row in rows {
+        let text = row.content.get("text").cloned().unwrap_or_default();
+        list.push(entry(row.post.map(|p| p.to_string()), &text, row.due, &row.state, row.theme.as_ref(), row.item.as_ref()));
+    }
+    Ok(list.into())
+}
+
+/// The mark that every post planned for an account touches.
+pub(super) fn posts_mark(account: &AccountName) -> String {
+    format!("posts/{account}")
+}
+
+fn withdraw(desk: &mut RunDesk, mut args: Args) -> Answer {
+    let (prefix, reason) = (args.text(), args.text());
+    if prefix.is_empty() {
+        return Err(args.refuse("needs the beginning of the once keys; an empty one would withdraw everything."));
+    }
+    let workflow = desk.workflow().as_str().to_owned();
+    let count = desk.look(|db| view::withdrawable(db, &workflow, &prefix))?;
+    let before = desk.effects.posts.len();
+    desk.effects.posts.retain(|p| !p.once.as_ref().is_some_and(|once| once.starts_with(&prefix)));
+    let own = before - desk.effects.posts.len();
+    desk.effects.withdrawn.push(Withdrawal { prefix, reason });
+    Ok((count + i64::try_from(own).unwrap_or(0)).into())
+}

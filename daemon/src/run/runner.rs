@@ -1,0 +1,360 @@
+//! Carries out claimed occurrences.
+//!
+//! In: a claim from the board. Out: one change that holds everything the run planned together with the end of its
+//! occurrence; or another attempt; or a failure with its reason.
+//! Never: lets a part of a run happen, or loses a claim: what cannot be committed now is kept and tried again.
+
+use super::desk::{Facts, Leavings, RunDesk, Tools, occurrence};
+use super::function::{Desk, Stop};
+use super::script::{Ended, Limits, Outcome, Scripts};
+use crate::clock::Turn;
+use crate::domain::{Digest, Json, RunId, Timestamp, show_span};
+use crate::instance::{Instance, Workflow};
+use crate::kinds::Notice;
+use crate::pulse::Pulse;
+use crate::schedule::board::{Board, Claim};
+use crate::store::{Answer, Change, CommitError, FinishedRun, LogLine, NewDelivery, Op, RunState, TriggerKind, Usage};
+use std::any::Any;
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The longest wait between two attempts.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(3_600);
+/// A run that was done again this often without coming to a commit counts as failed.
+const REDONE: u32 = 200;
+/// How long a claim rests when the store cannot take its change (a full disk, say).
+const STORE_REST: Duration = Duration::from_secs(5);
+/// Stack of a thread that runs scripts; only touched pages count. See [`super::script::STACK`].
+pub const STACK: usize = super::script::STACK;
+/// Says that a script was found good by this program, so that a start need not check it again.
+pub const CHECKED_BY: &str = concat!("beffroi ", env!("CARGO_PKG_VERSION"));
+
+/// Runs claims. Shared by all script threads.
+pub struct Runner {
+    tools: Arc<Tools>,
+    scripts: Arc<Scripts>,
+    board: Arc<Board>,
+    pulse: Arc<Pulse>,
+    /// Script versions that the store has.
+    kept: Mutex<HashSet<Digest>>,
+}
+
+/// What an attempt came to, before its change is committed.
+struct Attempt {
+    claim: Claim,
+    started: Timestamp,
+    change: Change,
+    /// Occurrences to put up when the change is committed.
+    follow: Vec<Claim>,
+    end: End,
+    /// Whether there may be something to deliver.
+    delivers: bool,
+}
+
+enum End {
+    /// The occurrence has its fate.
+    Final { state: RunState, text: String, standing: Option<crate::schedule::board::Standing> },
+    /// Another attempt follows at this moment.
+    Retry(Timestamp, String),
+}
+
+impl Runner {
+    /// A runner.
+    pub fn new(tools: Arc<Tools>, scripts: Arc<Scripts>, board: Arc<Board>, pulse: Arc<Pulse>) -> Self {
+        Self { tools, scripts, board, pulse, kept: Mutex::default() }
+    }
+
+    /// Runs claims until the board is closed. For a thread with a stack of [`STACK`].
+    pub fn work(self: &Arc<Self>) {
+        while let Some(claim) = self.board.take(&*self.tools.clock) {
+            self.execute(claim);
+        }
+    }
+
+    /// Runs one claim if one may run now: the same as [`Runner::work`], for whoever moves the clock.
+    pub fn turn(self: &Arc<Self>) -> Turn {
+        match self.board.take_now(&*self.tools.clock) {
+            Some(claim) => {
+                self.execute(claim);
+                Turn::Did
+            }
+            None => Turn::Idle(self.board.next_start()),
+        }
+    }
+
+    fn execute(self: &Arc<Self>, mut claim: Claim) {
+        let now = self.tools.clock.now();
+        let instance = self.tools.current.get();
+        // A reload since the claim was made: the occurrence runs in the version that is in force when it starts.
+        if let Some(workflow) = instance.workflows.get(&claim.workflow.name) {
+            claim.workflow = workflow.clone();
+        }
+        if claim.recorded && !claim.begun {
+            let Claim { id, attempt, interrupted, .. } = claim;
+            let begin = Op::Attempt { id, attempt, interrupted, version: claim.workflow.version.to_string() };
+            if let Err(error) = self.tools.store.commit(Change::new(now, vec![begin])) {
+                tracing::error!(run = %claim.id, workflow = %claim.workflow.name, "{error}");
+                return self.rest(claim);
+            }
+            claim.begun = true;
+        }
+        if claim.kind == TriggerKind::Schedule && claim.redone == 0 {
+            self.pulse.meters.start_lag.add(now.since(claim.start_at));
+        }
+        self.pulse.tell("run", claim.id, "started", &claim.workflow.name);
+        let attempt = self.attempt(claim, instance, now);
+        let Attempt { claim, started, change, follow, end, delivers } = attempt;
+        let runner = self.clone();
+        self.tools.store.submit(change, move |answer| runner.settle(claim, started, follow, end, delivers, answer));
+    }
+
+    fn attempt(&self, claim: Claim, instance: Arc<Instance>, now: Timestamp) -> Attempt {
+        let facts = Facts {
+            id: claim.id,
+            workflow: claim.workflow.clone(),
+            kind: claim.kind,
+            due: claim.due,
+            now,
+            attempt: claim.attempt,
+            payload: claim.payload.clone().unwrap_or_default(),
+        };
+        let workflow = claim.workflow.clone();
+        let compiled = match self.scripts.compile(&workflow.script, &workflow.source) {
+            Ok(compiled) => compiled,
+            Err(problems) => {
+                let text = problems.iter().map(crate::problem::Problem::render).collect::<String>();
+                let nothing = Leavings { recorded: claim.recorded, ..Leavings::default() };
+                return self.failed(claim, &facts, now, nothing, Usage::default(), text.trim_end(), None);
+            }
+        };
+        let desk = RunDesk::new(self.tools.clone(), instance.clone(), facts.clone(), claim.cancel.clone(), claim.recorded, claim.begun);
+        let limits = Limits { operations: workflow.budget.operations, memory: workflow.budget.memory };
+        let (desk, Ended { outcome, operations, peak }) = self.scripts.execute(&compiled, Box::new(desk), limits);
+        let desk: Box<dyn Any> = desk;
+        let desk = desk.downcast::<RunDesk>().expect("the desk that went in comes out");
+        let leavings = desk.leave();
+        let millis = u64::try_from(self.tools.clock.now().since(now).as_millis()).unwrap_or(u64::MAX);
+        let usage = Usage {
+            operations,
+            memory: u64::try_from(peak).unwrap_or(u64::MAX),
+            calls: leavings.calls,
+            millis,
+            redone: claim.redone,
+        };
+        match outcome {
+            Outcome::Finished { value: _, line } => self.finished(claim, &facts, &instance, leavings, usage, line),
+            Outcome::Failed { problem, stop } => self.failed(claim, &facts, now, leavings, usage, problem.render().trim_end(), stop),
+        }
+    }
+
+    fn finished(&self, claim: Claim, facts: &Facts, instance: &Instance, left: Leavings, usage: Usage, line: String) -> Attempt {
+        let workflow = &facts.workflow;
+        let effects = left.effects.to_json();
+        let effects_hash = Some(Digest::of(effects.as_bytes()));
+        let delivers = !left.effects.posts.is_empty() || !left.effects.notices.is_empty();
+        let mut ops = Vec::with_capacity(6);
+        if !left.recorded {
+            ops.push(Op::Occur(occurrence(facts)));
+        }
+        ops.extend(self.keep_script(workflow));
+        let (planned, started) = left.effects.into_ops(claim.id, &workflow.name, instance, facts.now, || self.tools.store.next_run());
+        ops.extend(planned);
+        if !left.log.is_empty() {
+            ops.push(Op::Log { id: claim.id, lines: left.log });
+        }
+        let standing = self.board.standing(&workflow.name);
+        let mended = (standing.failures > 0).then(|| crate::schedule::board::Standing { failures: 0, ..standing });
+        if mended.is_some() {
+            ops.push(Op::Failures { workflow: workflow.name.as_str().into(), count: 0 });
+        }
+        ops.push(Op::Finish(Box::new(FinishedRun {
+            id: claim.id,
+            state: RunState::Done,
+            attempt: claim.attempt,
+            version: workflow.version.to_string(),
+            started: facts.now,
+            line: (!line.is_empty()).then_some(line.clone()),
+            error: None,
+            effects: Some(effects),
+            effects_hash,
+            usage,
+        })));
+        let follow = started
+            .into_iter()
+            .map(|(row, workflow)| {
+                let mut claim = Claim::new(row.id, workflow, row.kind, row.due);
+                claim.payload = row.payload;
+                claim.recorded = true;
+                claim
+            })
+            .collect();
+        let change = Change { built_on: left.reads.into_marks(), ops, at: self.tools.clock.now() };
+        let end = End::Final { state: RunState::Done, text: line, standing: mended };
+        Attempt { claim, started: facts.now, change, follow, end, delivers }
+    }
+
+    /// The change for an attempt that failed or was stopped: its log is kept, its plans are not.
+    #[allow(clippy::too_many_arguments, reason = "the parts of one attempt, each used once")]
+    fn failed(&self, claim: Claim, facts: &Facts, now: Timestamp, left: Leavings, usage: Usage, error: &str, stop: Option<Stop>) -> Attempt {
+        let workflow = &facts.workflow;
+        let mut log = left.log;
+        log.push(LogLine { at: self.tools.clock.now(), level: "error".into(), text: error.to_owned() });
+        let mut ops = Vec::with_capacity(4);
+        if !left.recorded {
+            ops.push(Op::Occur(occurrence(facts)));
+        }
+        ops.extend(self.keep_script(workflow));
+        ops.push(Op::Log { id: claim.id, lines: log });
+        let tries = claim.attempt.saturating_sub(claim.interrupted);
+        let cancelled = stop == Some(Stop::Cancelled);
+        // Whoever runs it by hand sees the error and decides; only what runs unattended is tried again by itself.
+        let again = !cancelled && claim.kind != TriggerKind::Hand && tries <= workflow.retries;
+        let (end, delivers) = if again {
+            let wait = workflow.backoff.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1))).min(LONGEST_BACKOFF);
+            let start_at = now.plus(wait);
+            if !left.recorded {
+                ops.push(Op::Attempt { id: claim.id, attempt: claim.attempt, interrupted: 0, version: workflow.version.to_string() });
+            }
+            ops.push(Op::Postpone { id: claim.id, start_at, error: error.to_owned() });
+            (End::Retry(start_at, format!("tried again in {}", show_span(wait))), false)
+        } else {
+            let state = if cancelled { RunState::Cancelled } else { RunState::Failed };
+            let mut standing = None;
+            let mut notified = false;
+            if !cancelled && claim.kind != TriggerKind::Hand {
+                let mut now_stands = self.board.standing(&workflow.name);
+                now_stands.failures += 1;
+                ops.push(Op::Failures { workflow: workflow.name.as_str().into(), count: now_stands.failures });
+                if workflow.pause_after > 0 && now_stands.failures >= workflow.pause_after && now_stands.paused.is_none() {
+                    let reason = format!("it failed {} times in a row", now_stands.failures);
+                    ops.push(Op::Pause { workflow: workflow.name.as_str().into(), reason: Some(reason.clone()) });
+                    ops.extend(self.alerts(claim.id, workflow, &reason, error));
+                    now_stands.paused = Some(reason);
+                    notified = true;
+                }
+                standing = Some(now_stands);
+            }
+            ops.push(Op::Finish(Box::new(FinishedRun {
+                id: claim.id,
+                state,
+                attempt: claim.attempt,
+                version: workflow.version.to_string(),
+                started: facts.now,
+                line: None,
+                error: Some(error.to_owned()),
+                effects: None,
+                effects_hash: None,
+                usage,
+            })));
+            (End::Final { state, text: error.to_owned(), standing }, notified)
+        };
+        Attempt { claim, started: facts.now, change: Change::new(self.tools.clock.now(), ops), follow: Vec::new(), end, delivers }
+    }
+
+    /// Tells everybody that a workflow was paused.
+    fn alerts(&self, run: RunId, workflow: &Workflow, reason: &str, error: &str) -> Vec<Op> {
+        let instance = self.tools.current.get();
+        let now = self.tools.clock.now();
+        let notice = |person: &crate::instance::Person| {
+            let title = person.language.pick(
+                format!("Le programme « {} » est en pause", workflow.name),
+                format!("The workflow \"{}\" is paused", workflow.name),
+            );
+            let text = person.language.pick(
+                format!("Il a échoué plusieurs fois de suite. Dernière erreur :\n\n{error}\n\nCorrigez-la, puis relancez-le : beffroi resume {}\n", workflow.name),
+                format!("It was paused because {reason}. The last error:\n\n{error}\n\nMend it, then let it go on: beffroi resume {}\n", workflow.name),
+            );
+            let content = serde_json::to_string(&Notice { kind: "alert".into(), title, text, html: None }).expect("a notice is plain data");
+            let target = person.name.as_str().to_owned();
+            let seal = crate::effects::seal(&target, &content, now, None);
+            let delivery = NewDelivery { target, held: None, content, seal, needs_yes: false, due: now, until: None, guards: None };
+            Op::Notice { run, once: Some(format!("paused/{run}")), delivery: Box::new(delivery) }
+        };
+        instance.people.values().map(notice).collect()
+    }
+
+    fn keep_script(&self, workflow: &Workflow) -> Option<Op> {
+        let known = self.kept.lock().unwrap_or_else(PoisonError::into_inner).contains(&workflow.version);
+        (!known).then(|| Op::KeepScript {
+            digest: workflow.version,
+            name: workflow.script.display().to_string(),
+            source: workflow.source.clone(),
+            checked: CHECKED_BY.into(),
+        })
+    }
+
+    /// What follows when the store has answered. Called on the store's thread: quick, and without committing anything itself.
+    fn settle(self: &Arc<Self>, mut claim: Claim, started: Timestamp, follow: Vec<Claim>, end: End, delivers: bool, answer: Answer) {
+        let now = self.tools.clock.now();
+        match answer {
+            Err(CommitError::Conflict(_)) if claim.redone < REDONE => {
+                claim.redone += 1;
+                self.pulse.meters.run("redone");
+                self.board.again(claim);
+            }
+            Err(error) => {
+                tracing::error!(run = %claim.id, workflow = %claim.workflow.name, "{error} The run is done again.");
+                claim.redone = 0;
+                self.rest(claim);
+            }
+            Ok(_) => {
+                self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(claim.workflow.version);
+                self.pulse.meters.run_time.add(now.since(started));
+                for next in follow {
+                    self.board.post(next, now);
+                }
+                if delivers {
+                    self.pulse.outbox.ring();
+                }
+                match end {
+                    End::Final { state, text, standing } => {
+                        if let Some(standing) = standing {
+                            self.board.set_standing(&claim.workflow.name, standing);
+                        }
+                        self.report(&claim, state, &text);
+                        self.board.ended(claim.id, &claim.workflow.name, now);
+                        if let Some(waiter) = claim.waiter {
+                            waiter(claim.id);
+                        }
+                    }
+                    End::Retry(start_at, text) => {
+                        self.pulse.meters.run("retried");
+                        tracing::warn!(run = %claim.id, workflow = %claim.workflow.name, attempt = claim.attempt, "failed, {text}");
+                        self.pulse.tell("run", claim.id, "retry", text);
+                        claim.attempt += 1;
+                        claim.redone = 0;
+                        claim.start_at = start_at;
+                        (claim.recorded, claim.begun) = (true, false);
+                        self.board.later(claim, now);
+                    }
+                }
+            }
+        }
+    }
+
+    fn report(&self, claim: &Claim, state: RunState, text: &str) {
+        self.pulse.meters.run(state.word());
+        let workflow = &claim.workflow.name;
+        match state {
+            RunState::Done if claim.kind == TriggerKind::Schedule => tracing::info!(run = %claim.id, %workflow, "done {text}"),
+            RunState::Done => tracing::debug!(run = %claim.id, %workflow, "done {text}"),
+            RunState::Cancelled => tracing::info!(run = %claim.id, %workflow, "cancelled"),
+            _ => tracing::error!(run = %claim.id, %workflow, "{text}"),
+        }
+        self.pulse.tell("run", claim.id, state.word(), format!("{workflow}: {text}"));
+    }
+
+    /// Keeps a claim whose change the store could not take, and looks again in a while.
+    fn rest(&self, mut claim: Claim) {
+        let now = self.tools.clock.now();
+        claim.start_at = now.plus(STORE_REST);
+        self.board.later(claim, now);
+    }
+}
+
+/// The finished run as a value that `run --wait` prints.
+pub fn finished_json(detail: &crate::store::view::RunDetail) -> Json {
+    serde_json::to_value(detail).unwrap_or_default()
+}
