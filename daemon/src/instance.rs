@@ -6,7 +6,7 @@
 use crate::domain::{AccountName, CatalogName, Currency, Digest, FeedName, Json, Language, PersonName, WorkflowName, Zone};
 use crate::schedule::cron::Schedule;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ pub struct Instance {
     pub catalogs: BTreeMap<CatalogName, CatalogConfig>,
     /// Where the content library lies.
     pub library: Option<LibraryConfig>,
+    /// CSV files of past and present figures per account and day.
+    pub metrics: Vec<PathBuf>,
     /// Who gets notices, by name.
     pub people: BTreeMap<PersonName, Person>,
     /// What to do and when, by name.
@@ -216,14 +218,16 @@ pub enum Overlap {
 }
 
 /// One workflow.
+///
+/// What many workflows have in common is behind an `Arc` and held once, so that a hundred thousand fit on a small machine.
 #[derive(Debug, Clone)]
 pub struct Workflow {
     /// Its name.
     pub name: WorkflowName,
     /// What it is for, in one line.
-    pub purpose: String,
-    /// The script file.
-    pub script: PathBuf,
+    pub purpose: Arc<str>,
+    /// The script file, or `builtin:` and its name for one that came with the daemon.
+    pub script: Arc<Path>,
     /// Digest of the script's source: the version a run names.
     pub version: Digest,
     /// The script's source.
@@ -249,9 +253,9 @@ pub struct Workflow {
     /// Budgets of one attempt.
     pub budget: Budget,
     /// Accounts it may post to; empty means all.
-    pub accounts: Vec<AccountName>,
+    pub accounts: Arc<[AccountName]>,
     /// Values for the script, as `settings`.
-    pub settings: Json,
+    pub settings: Arc<Json>,
     /// False keeps it in the configuration without running it.
     pub enabled: bool,
 }
@@ -282,12 +286,14 @@ pub struct Limits {
     pub runs: usize,
     /// Finished runs (their log and effects) are kept this long; the ledger is kept for ever.
     pub keep_runs: Duration,
+    /// Whether a changed file is taken up without being asked.
+    pub watch: bool,
     /// Hosts or addresses that scripts and feeds may reach although they are private, such as `127.0.0.1:8080`.
     pub allow_private: Vec<String>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { runs: 16, keep_runs: Duration::from_secs(90 * 86_400), allow_private: Vec::new() }
+        Self { runs: 16, keep_runs: Duration::from_secs(90 * 86_400), watch: true, allow_private: Vec::new() }
     }
 }

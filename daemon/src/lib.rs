@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` beside this crate shows the way of the data, the layers and the invariants.
 
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod instance;
 pub mod kinds;

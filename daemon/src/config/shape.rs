@@ -1,0 +1,103 @@
+//! The sections of the configuration and the keys each may have.
+//!
+//! In: nothing. Out: the lists that suggestions, the check for unknown keys and the test of the reference in
+//! `config/beffroi.toml` share.
+//! Never: says what a key means; that is `meant`.
+
+/// The keys of one kind of section.
+#[derive(Debug)]
+pub(super) struct Keys {
+    /// The first part of the section's name.
+    pub(super) section: &'static str,
+    /// The key that holds this table, where it is a table inside a section.
+    pub(super) inner: Option<&'static str>,
+    /// What may stand in it.
+    pub(super) keys: &'static [&'static str],
+    /// Whether any other key may, too.
+    pub(super) open: bool,
+}
+
+const fn section(section: &'static str, keys: &'static [&'static str]) -> Keys {
+    Keys { section, inner: None, keys, open: false }
+}
+
+/// The top level.
+pub(super) static TOP: Keys = section(
+    "",
+    &[
+        "business",
+        "store",
+        "admin",
+        "accounts",
+        "feeds",
+        "catalogs",
+        "library",
+        "metrics",
+        "people",
+        "workflows",
+        "scripts",
+        "limits",
+    ],
+);
+/// `[business]`
+pub(super) static BUSINESS: Keys =
+    section("business", &["name", "town", "zone", "language", "words", "avoid", "site", "currency"]);
+/// `[store]`
+pub(super) static STORE: Keys = section("store", &["path"]);
+/// `[admin]`
+pub(super) static ADMIN: Keys = section("admin", &["socket"]);
+/// `[accounts.…]`
+pub(super) static ACCOUNT: Keys =
+    section("accounts", &["network", "channel", "folder", "hours", "approval", "formats", "max_chars", "ceilings"]);
+/// `ceilings` of an account
+pub(super) static CEILINGS: Keys =
+    Keys { section: "accounts", inner: Some("ceilings"), keys: &["per_minute", "per_hour", "per_day", "spacing"], open: false };
+/// `[feeds.…]`
+pub(super) static FEED: Keys = section("feeds", &["url", "file", "topic", "weight"]);
+/// `[catalogs.…]`
+pub(super) static CATALOG: Keys = section("catalogs", &["file", "max_age", "columns", "currency"]);
+/// `columns` of a catalog: which meanings there are is the CSV adapter's to know.
+pub(super) static COLUMNS: Keys = Keys { section: "catalogs", inner: Some("columns"), keys: &["sku"], open: true };
+/// `[library]`
+pub(super) static LIBRARY: Keys = section("library", &["folder", "cool_down", "theme_spacing"]);
+/// `[metrics]`
+pub(super) static METRICS: Keys = section("metrics", &["files"]);
+/// `[people.…]`
+pub(super) static PERSON: Keys = section("people", &["channel", "folder", "language"]);
+/// `[workflows.…]`
+pub(super) static WORKFLOW: Keys = section(
+    "workflows",
+    &[
+        "script",
+        "purpose",
+        "schedule",
+        "zone",
+        "dst",
+        "events",
+        "missed",
+        "window",
+        "overlap",
+        "jitter",
+        "retries",
+        "backoff",
+        "pause_after",
+        "timeout",
+        "memory",
+        "operations",
+        "calls",
+        "accounts",
+        "enabled",
+        "settings",
+    ],
+);
+/// `[scripts]`
+pub(super) static SCRIPTS: Keys = section("scripts", &["folder"]);
+/// `[limits]`
+pub(super) static LIMITS: Keys = section("limits", &["runs", "keep_runs", "allow_private", "watch"]);
+
+/// Every list above.
+#[cfg(test)]
+pub(super) static ALL: [&Keys; 15] = [
+    &TOP, &BUSINESS, &STORE, &ADMIN, &ACCOUNT, &CEILINGS, &FEED, &CATALOG, &COLUMNS, &LIBRARY, &METRICS, &PERSON, &WORKFLOW,
+    &SCRIPTS, &LIMITS,
+];
