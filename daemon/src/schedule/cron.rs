@@ -202,13 +202,13 @@ impl Schedule {
     /// The first matching local time after this one; both are seconds of a clock that never changes.
     fn naive_next(&self, after: i64) -> Option<i64> {
         let (today, second) = ((after + 1).div_euclid(DAY), (after + 1).rem_euclid(DAY));
-        let day = self.days.from(today)?;
+        let day = self.days.at_or_after(today)?;
         if day > today {
             return Some(day * DAY + self.times.first());
         }
-        match self.times.from(second) {
+        match self.times.at_or_after(second) {
             Some(second) => Some(today * DAY + second),
-            None => Some(self.days.from(today + 1)? * DAY + self.times.first()),
+            None => Some(self.days.at_or_after(today + 1)? * DAY + self.times.first()),
         }
     }
 

@@ -82,7 +82,7 @@ impl Times {
     }
 
     /// The first time of the day that is not before this one.
-    pub(super) fn from(&self, second: i64) -> Option<i64> {
+    pub(super) fn at_or_after(&self, second: i64) -> Option<i64> {
         if second <= self.first {
             Some(self.first)
         } else if second > self.last {
@@ -102,7 +102,7 @@ impl Days {
         let (month_days, weekdays) = (expression.days.month_days(), expression.weekdays.weekdays());
         let either = !expression.days.star && !expression.weekdays.star;
         let days = SHARED.get((months, month_days, weekdays, either), || Self::build(months, month_days, weekdays, either));
-        days.from(0).is_some().then_some(days)
+        days.at_or_after(0).is_some().then_some(days)
     }
 
     fn build(months: u64, month_days: MonthDays, weekdays: Weekdays, either: bool) -> Self {
@@ -114,17 +114,17 @@ impl Days {
             vec![Search::build(months, month_days, weekdays)]
         };
         // An alternative that no day of any year matches (30 February, or a Friday) would be searched in vain each time.
-        Self { searches: searches.into_iter().filter(|search| search.from(0).is_some()).collect(), all }
+        Self { searches: searches.into_iter().filter(|search| search.at_or_after(0).is_some()).collect(), all }
     }
 
     /// The first matching day that is not before this one; days are counted from 1970-01-01.
-    pub(super) fn from(&self, day: i64) -> Option<i64> {
+    pub(super) fn at_or_after(&self, day: i64) -> Option<i64> {
         // Days before 1970 belong to nobody; the crate starts there too.
         let day = day.max(0);
         if self.all {
             return Some(day);
         }
-        self.searches.iter().filter_map(|search| search.from(day)).min()
+        self.searches.iter().filter_map(|search| search.at_or_after(day)).min()
     }
 }
 
@@ -143,7 +143,7 @@ impl Search {
         }
     }
 
-    fn from(&self, day: i64) -> Option<i64> {
+    fn at_or_after(&self, day: i64) -> Option<i64> {
         // Without special conditions the first candidate is taken; with them, at most a few are passed over per month.
         self.candidates.after(&utc(day * DAY - 1)).find(|found| self.accepts(found)).map(|found| found.timestamp() / DAY)
     }
