@@ -5,9 +5,11 @@
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod effects;
 pub mod instance;
 pub mod kinds;
 pub mod network;
 pub mod problem;
+pub mod pulse;
 pub mod schedule;
 pub mod store;
