@@ -435,14 +435,20 @@ pub fn item_uses(db: &Connection, account: &str) -> Result<Vec<(String, Timestam
     .collect()
 }
 
-/// Themes and items of an account's last posts, newest first.
-pub fn last_themes(db: &Connection, account: &str, most: usize) -> Result<Vec<(Option<String>, Option<String>)>> {
+/// When an account's last posts were or will be due, with theme and item, newest first.
+pub fn last_posts(db: &Connection, account: &str, most: usize) -> Result<Vec<(Timestamp, Option<String>, Option<String>)>> {
     db.prepare_cached(
-        "SELECT theme, item FROM delivery WHERE target = ?1 AND kind = 'post' AND state NOT IN ('cancelled', 'refused')
+        "SELECT due, theme, item FROM delivery WHERE target = ?1 AND kind = 'post' AND state NOT IN ('cancelled', 'refused')
          ORDER BY due DESC, id DESC LIMIT ?2",
     )?
-    .query_map(params![account, i64::try_from(most).unwrap_or(i64::MAX)], |row| Ok((row.get(0)?, row.get(1)?)))?
+    .query_map(params![account, i64::try_from(most).unwrap_or(i64::MAX)], |row| Ok((instant(row, "due")?, row.get(1)?, row.get(2)?)))?
     .collect()
+}
+
+/// How many posts ended in a state in a span.
+pub fn ended_between(db: &Connection, state: &str, from: Timestamp, to: Timestamp) -> Result<usize> {
+    db.prepare_cached("SELECT count(*) FROM delivery WHERE kind = 'post' AND state = ?1 AND settled_at >= ?2 AND settled_at < ?3")?
+        .query_row(params![state, from.millis(), to.millis()], |row| row.get(0))
 }
 
 /// Whether a workflow ever used this once key.

@@ -16,9 +16,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub(super) const ROWS: &[Row] = &[
-    row!(Plan posts::plan(need("post", Map, "text, or item (a library item); accounts or account (all of the workflow's when left out); link, media (a list of #{path, alt}, in the library folder), format, theme; draft (true holds it for a yes); at (earliest), until (latest; an instant or a length of time); once (at most one post ever for this key); per_network (a map of texts), campaign, why; guards (#{sku, catalog, at_least, price, max_age}), on_fail (hold or drop)")) -> Truth,
+    row!(Plan posts::plan(need("post", Map, "text, or item (a library item); accounts or account (all of the workflow's when left out); link, media (a list of #{path, alt}, in the library folder), format, theme; draft (true holds it for a yes); at (earliest), expires (latest; an instant or a length of time); once (at most one post ever for this key); per_network (a map of texts), campaign, why; guards (#{sku, catalog, at_least, price, max_age}), on_fail (hold or drop)")) -> Truth,
         "Plans a post. It leaves after the run has committed, when it is due, its guards hold, and a person has said yes where one is needed. Gives back false when its once key was used before.",
-        "posts::plan(#{ text: \"Les croissants sont sortis du four.\", account: \"facebook\", until: \"2h\" });", plan),
+        "posts::plan(#{ text: \"Les croissants sont sortis du four.\", account: \"facebook\", expires: \"2h\" });", plan),
     row!(Read posts::recent(need("account", Text, "an account's name"), may("span", Text, "how far back, 30d when left out")) -> List,
         "What an account published or will publish, newest first: #{post, text, at, state, theme, item}; without what was cancelled or refused.",
         "let before = posts::recent(\"facebook\", \"7d\");", recent),
@@ -80,7 +80,7 @@ fn plan(desk: &mut RunDesk, mut args: Args) -> Answer {
     let theme = fields.text("theme")?.or_else(|| item.as_ref().map(|i| i.theme.clone()).filter(|t| !t.is_empty()));
     let draft = fields.truth("draft")?;
     let at = fields.when("at", now)?.unwrap_or(now).max(now);
-    let until = fields.when("until", now)?;
+    let until = fields.when("expires", now)?;
     let campaign = fields.text("campaign")?.unwrap_or_else(|| desk.workflow().as_str().to_owned());
     let why = match fields.any("why") {
         None => Vec::new(),
@@ -98,7 +98,7 @@ fn plan(desk: &mut RunDesk, mut args: Args) -> Answer {
         Some(given) => Some(read_guards(desk, given, on_fail)?),
     };
     if until.is_some_and(|until| until <= at) {
-        return Err(fields.refuse("the post's window ends before it begins: look at \"at\" and \"until\"."));
+        return Err(fields.refuse("the post's window ends before it begins: look at \"at\" and \"expires\"."));
     }
     let taken = match &once {
         None => false,
@@ -116,7 +116,7 @@ fn plan(desk: &mut RunDesk, mut args: Args) -> Answer {
         let from_item = || item.as_ref().map(|i| i.variants.get(&account.network).unwrap_or(&i.text).clone());
         let text = variant.or_else(|| text.clone()).or_else(from_item).unwrap_or_default();
         let text = desk.fitted(text, &account);
-        let format = format.clone().or_else(|| desk_format(&account, item.as_deref())).unwrap_or_else(|| "post".into());
+        let format = format.clone().or_else(|| shared_format(&account, item.as_ref())).unwrap_or_else(|| "post".into());
         let link = link.as_ref().map(|link| tagged(link, desk, &account, &campaign));
         deliveries.push(PlannedDelivery {
             needs_yes: Effects::needs_yes(&desk.instance, &account.name, draft),
@@ -132,7 +132,7 @@ fn plan(desk: &mut RunDesk, mut args: Args) -> Answer {
 }
 
 /// The first format that item and account share.
-fn desk_format(account: &Account, item: Option<&crate::adapters::library::LibraryItem>) -> Option<String> {
+fn shared_format(account: &Account, item: Option<&super::content::PlannedItem>) -> Option<String> {
     let item = item?;
     item.formats.iter().find(|f| account.formats.is_empty() || account.formats.contains(f)).or(account.formats.first()).cloned()
 }

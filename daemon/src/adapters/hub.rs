@@ -1,0 +1,213 @@
+//! One door to every adapter: the right one for each configured thing, and what was last read from each.
+//!
+//! In: a feed, a catalog, an account, a person of the configuration. Out: the adapter that serves it; stock and library as
+//! last read, no older than they need be.
+//! Never: believes a half-written file: what was good before stays, with the time it was true.
+
+use super::csv::CsvCatalog;
+use super::feed::FeedSource;
+use super::folder::FolderChannel;
+use super::library::{self, Library, LibraryItem};
+use super::mailbox::FolderNotifier;
+use super::media::MediaCache;
+use crate::clock::Clock;
+use crate::domain::{CatalogName, Timestamp};
+use crate::instance::{Account, CatalogConfig, ChannelConfig, Feed, Instance, LibraryConfig, Location, NotifierConfig, Person};
+use crate::kinds::{Call, Catalog, Channel, Item, Media, Notifier, Source};
+use crate::problem::Problem;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The library is looked through for changes at most this often.
+const LIBRARY_REST: Duration = Duration::from_secs(5);
+
+/// A catalog at one moment.
+#[derive(Debug, Clone)]
+pub struct Stock {
+    /// Every product.
+    pub items: Vec<Item>,
+    /// The moment for which it is true.
+    pub as_of: Timestamp,
+    by_sku: HashMap<String, usize>,
+}
+
+impl Stock {
+    /// These products, as they were at this moment.
+    pub fn new(items: Vec<Item>, as_of: Timestamp) -> Self {
+        let by_sku = items.iter().enumerate().map(|(at, item)| (item.sku.clone(), at)).collect();
+        Self { items, as_of, by_sku }
+    }
+
+    /// The product with this identifier.
+    pub fn get(&self, sku: &str) -> Option<&Item> {
+        self.by_sku.get(sku).map(|at| &self.items[*at])
+    }
+}
+
+struct KnownStock {
+    config: PathBuf,
+    cursor: Option<String>,
+    stock: Arc<Stock>,
+}
+
+struct KnownLibrary {
+    folder: PathBuf,
+    looked: Duration,
+    stamp: u64,
+    library: Arc<Library>,
+    by_id: Arc<HashMap<String, usize>>,
+}
+
+/// All adapters of one daemon.
+pub struct Adapters {
+    clock: Arc<dyn Clock>,
+    media: MediaCache,
+    stocks: Mutex<HashMap<CatalogName, KnownStock>>,
+    library: Mutex<Option<KnownLibrary>>,
+}
+
+impl Adapters {
+    /// Adapters that have read nothing yet.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, media: MediaCache::default(), stocks: Mutex::default(), library: Mutex::default() }
+    }
+
+    /// The source that serves a feed.
+    pub fn source(&self, feed: &Feed) -> Box<dyn Source> {
+        match &feed.location {
+            Location::File(path) => Box::new(FeedSource::file(path.clone())),
+            Location::Url(url) => Box::new(FeedSource::url(url.clone())),
+        }
+    }
+
+    /// The channel that serves an account.
+    pub fn channel(&self, instance: &Instance, account: &Account) -> Arc<dyn Channel> {
+        match &account.channel {
+            ChannelConfig::Folder(folder) => Arc::new(FolderChannel::new(
+                folder.clone(),
+                account.name.as_str(),
+                &account.network,
+                &instance.business.name,
+                account.max_chars,
+            )),
+        }
+    }
+
+    /// The notifier that reaches a person.
+    pub fn notifier(&self, person: &Person) -> Arc<dyn Notifier> {
+        match &person.notifier {
+            NotifierConfig::Folder(folder) => Arc::new(FolderNotifier::new(folder.clone())),
+        }
+    }
+
+    /// What a catalog says. A file that is being written leaves what was read before in force, with the time it was true.
+    ///
+    /// # Errors
+    /// A sentence, when it cannot be read and never could.
+    pub fn stock(&self, config: &CatalogConfig, call: &Call<'_>) -> Result<Arc<Stock>, String> {
+        let mut stocks = self.stocks.lock().unwrap_or_else(PoisonError::into_inner);
+        stocks.retain(|name, known| *name != config.name || known.config == config.file);
+        let known = stocks.get(&config.name);
+        let catalog = CsvCatalog::new(config.file.clone(), config.columns.clone(), config.currency);
+        match (catalog.poll(call, known.and_then(|k| k.cursor.as_deref())), known) {
+            (Ok(page), Some(known)) if page.unchanged => Ok(known.stock.clone()),
+            (Ok(page), _) => {
+                for remark in &page.remarks {
+                    tracing::warn!(catalog = %config.name, "{remark}");
+                }
+                let stock = Arc::new(Stock::new(page.items, page.as_of.unwrap_or(call.now)));
+                let entry = KnownStock { config: config.file.clone(), cursor: page.cursor, stock: stock.clone() };
+                stocks.insert(config.name.clone(), entry);
+                Ok(stock)
+            }
+            (Err(error), Some(known)) => {
+                tracing::warn!(catalog = %config.name, "{error} What was read before stays in force.");
+                Ok(known.stock.clone())
+            }
+            (Err(error), None) => Err(error.to_string()),
+        }
+    }
+
+    /// The content library, with the position of each item by its identifier. Changed files are noticed within seconds.
+    pub fn library(&self, config: &LibraryConfig) -> (Arc<Library>, Arc<HashMap<String, usize>>) {
+        let mut known = self.library.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.monotonic();
+        if let Some(k) = known.as_mut().filter(|k| k.folder == config.folder) {
+            let rested = now.saturating_sub(k.looked) < LIBRARY_REST;
+            if rested || stamp(&config.folder) == k.stamp {
+                if !rested {
+                    k.looked = now;
+                }
+                return (k.library.clone(), k.by_id.clone());
+            }
+        }
+        let stamp = stamp(&config.folder);
+        let (library, problems) = library::read(&config.folder, &self.media);
+        for problem in &problems {
+            tracing::warn!("{}", problem.render().trim_end());
+        }
+        let by_id = Arc::new(library.items.iter().enumerate().map(|(at, item)| (item.id.clone(), at)).collect::<HashMap<_, _>>());
+        let library = Arc::new(library);
+        *known = Some(KnownLibrary { folder: config.folder.clone(), looked: now, stamp, library: library.clone(), by_id: by_id.clone() });
+        (library, by_id)
+    }
+
+    /// One item of the library.
+    pub fn library_item(&self, config: &LibraryConfig, id: &str) -> Option<LibraryItem> {
+        let (library, by_id) = self.library(config);
+        by_id.get(id).map(|at| library.items[*at].clone())
+    }
+
+    /// Every problem of the library's files.
+    pub fn library_problems(&self, config: &LibraryConfig) -> Vec<Problem> {
+        library::read(&config.folder, &self.media).1
+    }
+
+    /// A picture or film below the library folder, with its digest.
+    ///
+    /// # Errors
+    /// A sentence: there is no library, or the file is not in it.
+    pub fn medium(&self, instance: &Instance, path: &str, alt: &str) -> Result<Media, String> {
+        let Some(config) = &instance.library else {
+            return Err("there is no [library] in the configuration, so there is no folder for media.".into());
+        };
+        let outside = || format!("the file \"{path}\" is not in the library folder {}.", config.folder.display());
+        let root = config.folder.canonicalize().map_err(|_| outside())?;
+        let file = root.join(path).canonicalize().map_err(|_| outside())?;
+        if !file.starts_with(&root) {
+            return Err(outside());
+        }
+        let digest = self.media.digest(&file).map_err(|e| format!("the file \"{path}\" cannot be read: {e}."))?;
+        Ok(Media { path: file.display().to_string(), alt: alt.to_owned(), digest })
+    }
+}
+
+/// A number that changes when a file below the folder comes, goes, or is written.
+fn stamp(folder: &Path) -> u64 {
+    use std::hash::{Hash, Hasher};
+    let mut hasher = std::hash::DefaultHasher::new();
+    let mut folders = vec![folder.to_owned()];
+    let mut entries = 0_u32;
+    while let Some(folder) = folders.pop() {
+        let Ok(list) = std::fs::read_dir(&folder) else { continue };
+        let mut names: Vec<_> = list.flatten().map(|e| e.path()).collect();
+        names.sort();
+        for path in names {
+            // A folder with more than this is no library; its changes are seen at the next start.
+            entries += 1;
+            if entries > 20_000 {
+                return hasher.finish();
+            }
+            let Ok(meta) = std::fs::symlink_metadata(&path) else { continue };
+            path.hash(&mut hasher);
+            meta.len().hash(&mut hasher);
+            meta.modified().ok().hash(&mut hasher);
+            if meta.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    hasher.finish()
+}

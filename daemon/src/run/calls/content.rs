@@ -1,0 +1,248 @@
+//! The content library, and the figures of the week.
+
+use super::fields::Args;
+use super::posts::posts_mark;
+use super::{Row, may, need, row};
+use crate::adapters::library::LibraryItem;
+use crate::craft::digest::{self, Facts, Published};
+use crate::craft::kpi::{self, Week};
+use crate::craft::rotation::{self, Candidate, Choice, Recent, Use, Wanted};
+use crate::craft::words;
+use crate::domain::{Json, Timestamp};
+use crate::run::desk::{Answer, RunDesk};
+use crate::run::function::Kind::{Any, List, Map, Text};
+use crate::run::function::Refusal;
+use crate::store::view;
+use chrono::{Datelike, NaiveDate, TimeZone};
+use serde_json::json;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// Posts of an account that are looked at for themes and likeness.
+const LOOK_BACK: usize = 12;
+
+pub(super) const ROWS: &[Row] = &[
+    row!(Read library::next(need("account", Text, "an account's name"), may("wish", Map, "format, theme")) -> Map,
+        "The library item that this account should post next: #{item, text, link, media, theme, format, why}; item is nothing when none fits, and why says what stood in the way. Never the same item inside its cool-down.",
+        "let next = library::next(\"facebook\"); if next.item != () { posts::plan(#{ account: \"facebook\", item: next.item, why: next.why }); }", next),
+    row!(Read library::items() -> List, "Everything in the content library: #{item, title, theme, formats}.", "for entry in library::items() { log::debug(entry.item); }", items),
+    row!(Read kpi::week(may("account", Text, "an account's name; all when left out")) -> Map,
+        "The figures of the last whole week: #{from, to, values, before}, where before holds the mean of the 8 weeks before.", "let clicks = kpi::week().values.get(\"clicks\");", week),
+    row!(Read kpi::digest(may("options", Map, "weeks (8): how many weeks to compare with")) -> Any,
+        "The digest of the last whole week against the weeks before: #{key, title, text, html, period}; nothing when there are no figures.",
+        "let digest = kpi::digest(#{ weeks: 8 }); if digest != () { notify::send(#{ kind: \"digest\", title: digest.title, text: digest.text, html: digest.html, once: digest.key }); }", digest),
+];
+
+/// An item reduced to what planning a post needs.
+pub(super) struct PlannedItem {
+    pub(super) id: String,
+    pub(super) text: String,
+    pub(super) variants: std::collections::BTreeMap<String, String>,
+    pub(super) link: Option<String>,
+    pub(super) media: Vec<crate::kinds::Media>,
+    pub(super) theme: String,
+    pub(super) formats: Vec<String>,
+}
+
+fn text_with_tags(item: &LibraryItem, text: &str) -> String {
+    if item.tags.is_empty() { text.to_owned() } else { format!("{}\n\n{}", text.trim_end(), words::tags(&item.tags)) }
+}
+
+impl RunDesk {
+    /// An item of the library, as it is posted.
+    pub(super) fn library_item(&self, id: &str) -> Result<PlannedItem, String> {
+        let config = self.instance.library.as_ref().ok_or("there is no [library] in the configuration.")?;
+        let item = self.tools.adapters.library_item(config, id).ok_or_else(|| format!("the library has no item \"{id}\"."))?;
+        Ok(PlannedItem {
+            text: text_with_tags(&item, &item.text),
+            variants: item.variants.iter().map(|(network, text)| (network.clone(), text_with_tags(&item, text))).collect(),
+            link: item.link.clone(),
+            media: item.media.clone(),
+            theme: item.theme().to_owned(),
+            formats: item.formats.clone(),
+            id: item.id,
+        })
+    }
+}
+
+fn next(desk: &mut RunDesk, mut args: Args) -> Answer {
+    let name = args.text();
+    let mut wish = args.map();
+    let (format, theme) = (wish.text("format")?, wish.text("theme")?);
+    wish.end()?;
+    let account = desk.account(&name).map_err(|sentence| args.refuse(&sentence))?;
+    let instance = desk.instance.clone();
+    let Some(config) = &instance.library else {
+        return Err(args.refuse("there is no [library] in the configuration. Add one with its folder."));
+    };
+    let (library, by_id) = desk.tools.adapters.library(config);
+    // Whoever plans a post for this account meanwhile makes this choice be made again.
+    desk.built_on(posts_mark(&account.name))?;
+    let now = desk.facts.now;
+    let today = now.day(desk.zone());
+    let candidates: Vec<Candidate<'_>> = library
+        .items
+        .iter()
+        .map(|item| Candidate {
+            id: &item.id,
+            theme: item.theme(),
+            formats: &item.formats,
+            networks: &item.networks,
+            accounts: &item.accounts,
+            valid_from: item.valid_from,
+            valid_until: item.valid_until,
+            season_ok: item.season.as_ref().is_none_or(|season| season.contains(today)),
+            cool_down: item.cool_down.unwrap_or(config.cool_down),
+            max_uses: item.max_uses,
+            weight: item.weight,
+            words: &[],
+        })
+        .collect();
+    let account_name = account.name.as_str();
+    let mut used: HashMap<String, Use> =
+        desk.look(|db| view::item_uses(db, account_name))?.into_iter().map(|(id, last, count)| (id, Use { last, count })).collect();
+    let mut recent: Vec<(Timestamp, String, String)> = desk
+        .look(|db| view::last_posts(db, account_name, LOOK_BACK))?
+        .into_iter()
+        .map(|(at, theme, item)| (at, theme.unwrap_or_default(), item.unwrap_or_default()))
+        .collect();
+    for post in &desk.effects.posts {
+        for delivery in post.deliveries.iter().filter(|d| d.account == account.name) {
+            recent.push((delivery.at, post.theme.clone().unwrap_or_default(), post.item.clone().unwrap_or_default()));
+            if let Some(item) = &post.item {
+                let entry = used.entry(item.clone()).or_insert(Use { last: delivery.at, count: 0 });
+                (entry.last, entry.count) = (entry.last.max(delivery.at), entry.count + 1);
+            }
+        }
+    }
+    let recent: Vec<Recent<'_>> = recent.iter().map(|(at, theme, item)| Recent { at: *at, item, theme, words: &[] }).collect();
+    let wanted = Wanted {
+        account: account_name,
+        network: &account.network,
+        formats: &account.formats,
+        format: format.as_deref(),
+        theme: theme.as_deref(),
+        theme_spacing: config.theme_spacing,
+        now,
+        zone: desk.zone(),
+        language: instance.business.language,
+        seed: desk.tools.dice.any(),
+    };
+    Ok(match rotation::next(&wanted, &candidates, &used, &recent) {
+        Choice::Nothing { reasons } => json!({ "item": null, "why": reasons.join(" ") }),
+        Choice::Pick { id, format, reasons } => {
+            let item = &library.items[by_id[&id]];
+            let media: Vec<Json> = item.media.iter().map(|m| json!({ "path": m.path, "alt": m.alt })).collect();
+            json!({
+                "item": id, "text": text_with_tags(item, item.text_for(&account.network)), "link": item.link, "media": media,
+                "theme": item.theme(), "format": format, "why": reasons,
+            })
+        }
+    })
+}
+
+fn items(desk: &mut RunDesk, args: Args) -> Answer {
+    let Some(config) = &desk.instance.library else {
+        return Err(args.refuse("there is no [library] in the configuration. Add one with its folder."));
+    };
+    let (library, _) = desk.tools.adapters.library(config);
+    Ok(library
+        .items
+        .iter()
+        .map(|i| json!({ "item": i.id, "title": i.title, "theme": i.theme(), "formats": i.formats }))
+        .collect())
+}
+
+fn figures(db: &rusqlite::Connection, week: Week, weeks: usize) -> rusqlite::Result<Vec<kpi::Row>> {
+    let day = |date: NaiveDate| format!("{:04}-{:02}-{:02}", date.year(), date.month(), date.day());
+    let rows = view::metrics(db, &day(week.before(weeks).first()), &day(week.last()))?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| Some(kpi::Row { account: row.account, name: row.name, day: row.day.parse().ok()?, value: row.value }))
+        .collect())
+}
+
+fn week(desk: &mut RunDesk, mut args: Args) -> Answer {
+    let account = args.given_text();
+    let week = Week::last_whole(desk.facts.now, desk.zone());
+    let rows = desk.look(|db| figures(db, week, 8))?;
+    let (values, before) = kpi::Table::of(&rows).summary(account.as_deref(), week, 8);
+    Ok(json!({ "from": week.first().to_string(), "to": week.last().to_string(), "values": values, "before": before }))
+}
+
+fn digest(desk: &mut RunDesk, mut args: Args) -> Answer {
+    let mut options = args.map();
+    let weeks = options.count("weeks")?.unwrap_or(8).clamp(1, 52);
+    options.end()?;
+    let zone = desk.zone();
+    let week = Week::last_whole(desk.facts.now, zone);
+    let instance = desk.instance.clone();
+    let language = instance.business.language;
+    let midnight = |day: NaiveDate| {
+        let start = day.and_hms_opt(0, 0, 0).and_then(|t| zone.from_local_datetime(&t).earliest());
+        start.map_or(Timestamp::EPOCH, Timestamp::from)
+    };
+    let (from, to) = (midnight(week.first()), midnight(week.last()).plus(Duration::from_secs(86_400)));
+    // One snapshot: what is counted and what is listed belong to the same moment.
+    let reader = desk.tools.store.read().and_then(crate::store::Reader::snapshot).map_err(stopped)?;
+    let rows = figures(&reader, week, weeks).map_err(stopped)?;
+    let published = view::published(&reader, from, to).map_err(stopped)?;
+    let waiting = view::deliveries(&reader, Some("held"), None, 500).map_err(stopped)?;
+    let refused = view::ended_between(&reader, "refused", from, to).map_err(stopped)?;
+    let mut needs: Vec<String> = view::breakers(&reader)
+        .map_err(stopped)?
+        .into_iter()
+        .map(|(account, why)| language.pick(format!("{account} est bloqué : {why}"), format!("{account} is stopped: {why}")))
+        .collect();
+    for row in view::workflows(&reader).map_err(stopped)? {
+        if let Some(why) = row.paused {
+            needs.push(language.pick(format!("« {} » est en pause : {why}", row.name), format!("\"{}\" is paused: {why}", row.name)));
+        }
+    }
+    drop(reader);
+    let to_approve = waiting.iter().filter(|d| d.approval == "needed").count();
+    if to_approve > 0 {
+        needs.push(language.pick(
+            format!("{to_approve} brouillon(s) attendent votre accord : beffroi posts --state held"),
+            format!("{to_approve} draft(s) wait for your yes: beffroi posts --state held"),
+        ));
+    }
+    if rows.is_empty() && published.is_empty() {
+        return Ok(Json::Null);
+    }
+    let posts: Vec<Published> = published
+        .into_iter()
+        .map(|d| Published {
+            account: d.target,
+            at: d.settled_at.unwrap_or(d.due),
+            text: d.content.get("text").and_then(Json::as_str).unwrap_or_default().lines().next().unwrap_or_default().to_owned(),
+            reference: d.id.to_string(),
+            url: d.url,
+            clicks: None,
+            orders: None,
+            rows: 0,
+        })
+        .collect();
+    let accounts: Vec<String> = instance.accounts.keys().map(|n| n.as_str().to_owned()).collect();
+    let facts = Facts {
+        business: &instance.business.name,
+        language,
+        currency: instance.business.currency,
+        zone,
+        week,
+        weeks,
+        accounts: &accounts,
+        rows: &rows,
+        posts: &posts,
+        held: waiting.len(),
+        refused,
+        needs: &needs,
+    };
+    let digest = digest::write(&facts);
+    let period = format!("{} – {}", week.first(), week.last());
+    Ok(json!({ "key": digest.key, "title": digest.title, "text": digest.text, "html": digest.html, "period": period }))
+}
+
+fn stopped(error: rusqlite::Error) -> Refusal {
+    Refusal::Error(format!("The figures cannot be read from the database: {error}."))
+}

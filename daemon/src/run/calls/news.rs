@@ -1,0 +1,146 @@
+//! What the feeds bring, and what rises in it.
+
+use super::fields::Args;
+use super::{Row, may, row};
+use crate::craft::topics::{self, Inquiry, Sighting};
+use crate::domain::Json;
+use crate::effects::FeedRead;
+use crate::instance::Feed;
+use crate::kinds::{KindError, Signal};
+use crate::run::desk::{Answer, RunDesk};
+use crate::run::function::Kind::{List, Map};
+use crate::run::function::Refusal;
+use crate::store::view::{self, SignalRow};
+use crate::store::NewSignal;
+use serde_json::json;
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+pub(super) const ROWS: &[Row] = &[
+    row!(Read feeds::fresh(may("options", Map, "feeds (a list of names; all when left out), limit (200)")) -> List,
+        "Reads the feeds and gives back what this workflow has not seen, oldest first: #{feed, topic, id, title, url, published, summary}. When the run commits, all of it counts as seen. A feed that cannot be read is logged and does not stop the others.",
+        "for signal in feeds::fresh() { log::info(signal.title); }", fresh),
+    row!(Read feeds::rising(may("options", Map, "window (\"24h\"), baseline (\"14d\"), min_sources (1), limit (10)")) -> List,
+        "What the feeds write about more than usual, best first: #{key, label, score, count, sources, baseline, relevance, why, signals}. Copies and rewordings count once; relevance weighs the business's words and town.",
+        "for topic in feeds::rising(#{ min_sources: 2 }) { log::info(topic.why); }", rising),
+];
+
+fn chosen(desk: &RunDesk, names: Option<&[String]>) -> Result<Vec<Feed>, Refusal> {
+    match names {
+        None => Ok(desk.instance.feeds.values().cloned().collect()),
+        Some(names) => names
+            .iter()
+            .map(|name| {
+                let found = desk.instance.feeds.values().find(|f| f.name.as_str() == name).cloned();
+                found.ok_or_else(|| Refusal::Error(format!("There is no feed \"{name}\" under [feeds].")))
+            })
+            .collect(),
+    }
+}
+
+fn shown(feed: &Feed, signal: &Signal) -> Json {
+    json!({
+        "feed": feed.name, "topic": feed.topic, "id": signal.id, "title": signal.title, "url": signal.url,
+        "published": signal.published.map(crate::domain::Timestamp::millis), "summary": signal.summary,
+    })
+}
+
+fn fresh(desk: &mut RunDesk, mut args: Args) -> Answer {
+    let mut options = args.map();
+    let names = options.texts("feeds")?;
+    let limit = options.count("limit")?.unwrap_or(200);
+    options.end()?;
+    let mut found = Vec::new();
+    for feed in chosen(desk, names.as_deref())? {
+        let name = feed.name.as_str().to_owned();
+        desk.built_on(format!("feed/{name}"))?;
+        let workflow = desk.workflow().as_str().to_owned();
+        for row in desk.look(|db| view::unseen_signals(db, &workflow, &name, limit))? {
+            found.push(shown(&feed, &row.signal));
+        }
+        if desk.effects.feeds.iter().any(|f| f.feed == name) {
+            continue;
+        }
+        let read = poll(desk, &feed)?;
+        found.extend(read.signals.iter().map(|new| shown(&feed, &new.signal)));
+        desk.effects.feeds.push(read);
+    }
+    if found.len() > limit {
+        desk.write_log("info", &format!("{} signals were left out: the limit is {limit}", found.len() - limit));
+        found.truncate(limit);
+    }
+    Ok(found.into())
+}
+
+/// Reads one feed over the network, and keeps what is new in it.
+fn poll(desk: &mut RunDesk, feed: &Feed) -> Result<FeedRead, Refusal> {
+    let name = feed.name.as_str().to_owned();
+    let cursor = desk.look(|db| view::feed_cursor(db, &name))?;
+    let polled = desk.tools.adapters.source(feed).poll(&desk.adapter_call(), cursor.as_deref());
+    let page = match polled {
+        Ok(page) => page,
+        Err(error) => {
+            let word = if matches!(error, KindError::Retry(..)) { "this time" } else { "" };
+            desk.write_log("warn", &format!("the feed {name} could not be read {word}: {error}").replace("  ", " "));
+            let error = Some(error.to_string());
+            return Ok(FeedRead { feed: name, new: 0, error, cursor: None, signals: Vec::new(), seen: true });
+        }
+    };
+    for remark in &page.remarks {
+        desk.write_log("info", &format!("{name}: {remark}"));
+    }
+    let ids: Vec<&str> = page.signals.iter().map(|s| s.id.as_str()).collect();
+    let known = desk.look(|db| view::known_signals(db, &name, &ids))?;
+    let mut signals: Vec<NewSignal> =
+        page.signals.iter().filter(|s| !known.contains(&s.id)).map(|s| NewSignal { signal: s.clone(), feed: name.clone() }).collect();
+    // Oldest first, as they happened; what has no date keeps its place in the feed, which is newest first.
+    signals.reverse();
+    signals.sort_by_key(|s| s.signal.published);
+    Ok(FeedRead { feed: name, new: signals.len(), error: None, cursor: page.cursor, signals, seen: true })
+}
+
+fn rising(desk: &mut RunDesk, mut args: Args) -> Answer {
+    let mut options = args.map();
+    let window = options.span("window")?.unwrap_or(DAY);
+    let baseline = options.span("baseline")?.unwrap_or(DAY * 14);
+    let min_sources = options.count("min_sources")?.unwrap_or(1);
+    let limit = options.count("limit")?.unwrap_or(10);
+    options.end()?;
+    let now = desk.facts.now;
+    let since = now.minus(window + baseline);
+    let mut rows = desk.look(|db| view::signals_since(db, since))?;
+    for read in &desk.effects.feeds {
+        rows.extend(read.signals.iter().map(|new| SignalRow { feed: new.feed.clone(), seen_at: now, signal: new.signal.clone() }));
+    }
+    let instance = desk.instance.clone();
+    let known: Vec<(&SignalRow, &Feed)> =
+        rows.iter().filter_map(|row| instance.feeds.values().find(|f| f.name.as_str() == row.feed).map(|f| (row, f))).collect();
+    let sightings: Vec<Sighting<'_>> = known
+        .iter()
+        .map(|(row, feed)| Sighting { signal: &row.signal, feed: &row.feed, topic: &feed.topic, weight: feed.weight, seen: row.seen_at })
+        .collect();
+    let business = &instance.business;
+    let inquiry = Inquiry {
+        sightings: &sightings,
+        now,
+        window,
+        baseline,
+        words: &business.words,
+        town: &business.town,
+        avoid: &business.avoid,
+        language: business.language,
+        min_sources,
+        limit,
+    };
+    Ok(topics::rising(&inquiry)
+        .into_iter()
+        .map(|topic| {
+            let signals: Vec<Json> = topic.signals.iter().map(|at| shown(known[*at].1, &known[*at].0.signal)).collect();
+            json!({
+                "key": topic.key, "label": topic.label, "score": topic.score, "count": topic.count, "sources": topic.sources,
+                "baseline": topic.baseline, "relevance": topic.relevance, "why": topic.why, "signals": signals,
+            })
+        })
+        .collect())
+}
