@@ -2,14 +2,19 @@
 //!
 //! `ARCHITECTURE.md` beside this crate shows the way of the data, the layers and the invariants.
 
+pub mod adapters;
 pub mod clock;
 pub mod config;
+pub mod craft;
+pub mod delivery;
 pub mod domain;
 pub mod effects;
+pub mod egress;
 pub mod instance;
 pub mod kinds;
 pub mod network;
 pub mod problem;
 pub mod pulse;
+pub mod run;
 pub mod schedule;
 pub mod store;

@@ -1,0 +1,10 @@
+//! Executes claimed runs: what a workflow may say, the script that says it, and the commit of what it planned.
+//!
+//! In: claims from the board. Out: one change for each, with all its effects and the end of its occurrence.
+//! Never: delivers anything; that begins with the rows a run's commit leaves behind.
+
+pub mod calls;
+pub mod desk;
+pub mod function;
+pub mod runner;
+pub mod script;
