@@ -2,8 +2,10 @@
 //!
 //! `ARCHITECTURE.md` beside this crate shows the way of the data, the layers and the invariants.
 
+pub mod adapters;
 pub mod clock;
 pub mod domain;
+pub mod egress;
 pub mod kinds;
 pub mod network;
 pub mod problem;
