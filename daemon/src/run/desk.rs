@@ -62,6 +62,7 @@ pub struct Facts {
 }
 
 /// What a run leaves behind.
+#[derive(Default)]
 pub struct Leavings {
     /// What it planned.
     pub effects: Effects,

@@ -245,7 +245,7 @@ impl From<Stop> for Refusal {
 }
 
 /// Who answers a run's calls and keeps what it plans. One desk serves one run, on one thread at a time.
-pub trait Desk: Send {
+pub trait Desk: std::any::Any + Send {
     /// Answers a call of the function at `index` of the table. The arguments fit the table's kinds; optional ones at the
     /// end may be absent, or null.
     ///

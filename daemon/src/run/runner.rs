@@ -5,7 +5,7 @@
 //! Never: lets a part of a run happen, or loses a claim: what cannot be committed now is kept and tried again.
 
 use super::desk::{Facts, Leavings, RunDesk, Tools, occurrence};
-use super::function::{Desk, Stop};
+use super::function::Stop;
 use super::script::{Ended, Limits, Outcome, Scripts};
 use crate::clock::Turn;
 use crate::domain::{Digest, Json, RunId, Timestamp, show_span};
@@ -16,7 +16,6 @@ use crate::schedule::board::{Board, Claim};
 use crate::store::{Answer, Change, CommitError, FinishedRun, LogLine, NewDelivery, Op, RunState, TriggerKind, Usage};
 use std::any::Any;
 use std::collections::HashSet;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 

@@ -448,7 +448,7 @@ pub fn last_posts(db: &Connection, account: &str, most: usize) -> Result<Vec<(Ti
 /// How many posts ended in a state in a span.
 pub fn ended_between(db: &Connection, state: &str, from: Timestamp, to: Timestamp) -> Result<usize> {
     db.prepare_cached("SELECT count(*) FROM delivery WHERE kind = 'post' AND state = ?1 AND settled_at >= ?2 AND settled_at < ?3")?
-        .query_row(params![state, from.millis(), to.millis()], |row| row.get(0))
+        .query_row(params![state, from.millis(), to.millis()], |row| row.get::<_, u32>(0).map(|n| n as usize))
 }
 
 /// Whether a workflow ever used this once key.

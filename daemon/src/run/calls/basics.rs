@@ -41,7 +41,7 @@ pub(super) const ROWS: &[Row] = &[
         "A value from the workflow's settings in the configuration. Without a default, a missing setting is an error.",
         "let weeks = run::setting(\"weeks\", 8);", setting),
     row!(Read run::settings() -> Map, "All settings of the workflow.", "let all = run::settings();",
-        |desk, _| Ok(desk.facts.workflow.settings.clone())),
+        |desk, _| Ok((*desk.facts.workflow.settings).clone())),
     row!(Read run::accounts() -> List, "The names of the accounts that this workflow may post to.", "for account in run::accounts() { log::info(account); }", accounts),
     row!(Read run::account(need("name", Text, "an account's name")) -> Map, "What the configuration says about an account: name, network, formats, max_chars.",
         "let limit = run::account(\"x\").max_chars;", account),

@@ -10,7 +10,7 @@ use crate::craft::rotation::{self, Candidate, Choice, Recent, Use, Wanted};
 use crate::craft::words;
 use crate::domain::{Json, Timestamp};
 use crate::run::desk::{Answer, RunDesk};
-use crate::run::function::Kind::{Any, List, Map, Text};
+use crate::run::function::Kind::{Map, Text};
 use crate::run::function::Refusal;
 use crate::store::view;
 use chrono::{Datelike, NaiveDate, TimeZone};

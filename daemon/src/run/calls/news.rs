@@ -8,7 +8,7 @@ use crate::effects::FeedRead;
 use crate::instance::Feed;
 use crate::kinds::{KindError, Signal};
 use crate::run::desk::{Answer, RunDesk};
-use crate::run::function::Kind::{List, Map};
+use crate::run::function::Kind::Map;
 use crate::run::function::Refusal;
 use crate::store::view::{self, SignalRow};
 use crate::store::NewSignal;

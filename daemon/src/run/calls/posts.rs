@@ -8,7 +8,7 @@ use crate::effects::{Effects, Guards, OnFail, PlannedDelivery, PlannedPost, With
 use crate::instance::Account;
 use crate::kinds::{Media, Outgoing};
 use crate::run::desk::{Answer, RunDesk};
-use crate::run::function::Kind::{List, Map, Text};
+use crate::run::function::Kind::{Map, Text};
 use crate::run::function::Refusal;
 use crate::store::view;
 use serde_json::json;

@@ -7,7 +7,7 @@ use crate::domain::{Json, Timestamp};
 use crate::instance::CatalogConfig;
 use crate::kinds::Item;
 use crate::run::desk::{Answer, RunDesk};
-use crate::run::function::Kind::{Any, List, Map, Text};
+use crate::run::function::Kind::{Map, Text};
 use crate::run::function::Refusal;
 use serde_json::json;
 use std::sync::Arc;

@@ -1,0 +1,467 @@
+//! The real network against small servers on this machine.
+
+use super::*;
+use crate::clock::{SimClock, SystemClock};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::AtomicUsize;
+use std::thread;
+
+/// A server that hands every request (head and body) to a closure, which writes the answer.
+struct Server {
+    port: u16,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    fn new(act: impl Fn(usize, &str, &mut TcpStream) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (act, log) = (Arc::new(act), seen.clone());
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (act, log) = (act.clone(), log.clone());
+                thread::spawn(move || serve(stream, &*act, &log));
+            }
+        });
+        Self { port, seen }
+    }
+
+    /// Answers every request with the same bytes and closes the connection.
+    fn saying(answer: impl Into<Vec<u8>>) -> Self {
+        let answer = answer.into();
+        Self::new(move |_, _, stream| {
+            let _ = stream.write_all(&answer);
+            let _ = stream.shutdown(Shutdown::Both);
+        })
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    fn rule(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    fn seen(&self) -> Vec<String> {
+        self.seen.lock().expect("not poisoned").clone()
+    }
+}
+
+fn serve(stream: TcpStream, act: &dyn Fn(usize, &str, &mut TcpStream), log: &Mutex<Vec<String>>) {
+    let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
+    let mut stream = stream;
+    loop {
+        let (mut request, mut length) = (String::new(), 0);
+        loop {
+            let mut line = String::new();
+            if !matches!(reader.read_line(&mut line), Ok(n) if n > 0) {
+                return;
+            }
+            if let Some(n) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = n.trim().parse().expect("a length");
+            }
+            request.push_str(&line);
+            if line == "\r\n" {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        if reader.read_exact(&mut body).is_err() {
+            return;
+        }
+        request.push_str(&String::from_utf8_lossy(&body));
+        let nth = {
+            let mut log = log.lock().expect("not poisoned");
+            log.push(request.clone());
+            log.len()
+        };
+        act(nth, &request, &mut stream);
+    }
+}
+
+fn ok(body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nX-Kind: Test\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+fn redirect(status: u16, to: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status} Elsewhere\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n").into_bytes()
+}
+
+fn rules(allow: &[String]) -> Rules {
+    Rules { allow_private: allow.to_vec(), spacing: Duration::ZERO, ..Rules::default() }
+}
+
+fn egress(allow: &[String]) -> Egress {
+    Egress::new(&rules(allow), Arc::new(SystemClock::new())).expect("good rules")
+}
+
+fn post(url: &str) -> Request {
+    Request { method: "POST".into(), body: b"hello".to_vec(), ..Request::get(url) }
+}
+
+#[test]
+fn a_listed_server_is_called_and_answers() {
+    let server = Server::saying(ok("bonjour"));
+    let net = egress(&[server.rule()]);
+    let response = net.send(&Request::get(&server.url("/x?y=1")).header("Accept", "text/plain")).expect("an answer");
+    assert_eq!((response.status, response.body.as_slice(), response.header("x-kind")), (200, &b"bonjour"[..], Some("Test")));
+    let seen = server.seen().remove(0).to_ascii_lowercase();
+    assert!(seen.starts_with("get /x?y=1 http/1.1\r\n") && seen.contains("accept: text/plain"), "{seen}");
+    assert!(seen.contains(concat!("user-agent: beffroi/", env!("CARGO_PKG_VERSION"))), "{seen}");
+    assert!(!seen.contains("content-length"), "a GET has no body: {seen}");
+    net.send(&post(&server.url("/"))).expect("an answer");
+    assert!(server.seen()[1].ends_with("hello"));
+}
+
+#[test]
+fn private_places_are_refused_by_address_and_by_name() {
+    let server = Server::saying(ok("secret"));
+    let net = egress(&[]);
+    for url in
+        [server.url("/"), format!("http://localhost:{}/", server.port), format!("http://[::ffff:127.0.0.1]:{}/", server.port)]
+    {
+        let Err(NetworkError::Forbidden(text)) = net.send(&Request::get(&url)) else { panic!("{url} was called") };
+        assert!(text.contains("allow_private = ["), "{text}");
+    }
+    assert!(server.seen().is_empty());
+}
+
+#[test]
+fn a_name_may_be_called_when_it_or_where_it_leads_is_listed_with_this_port() {
+    let (server, other) = (Server::saying(ok("a")), Server::saying(ok("b")));
+    for rule in [server.rule(), format!("localhost:{}", server.port)] {
+        let net = egress(&[rule]);
+        assert!(net.send(&Request::get(&format!("http://localhost:{}/", server.port))).is_ok());
+        let elsewhere = net.send(&Request::get(&format!("http://localhost:{}/", other.port)));
+        assert!(matches!(elsewhere, Err(NetworkError::Forbidden(_))), "{elsewhere:?}");
+    }
+}
+
+#[test]
+fn new_rules_hold_from_the_next_request_on() {
+    let server = Server::new(|_, _, stream| stream.write_all(&ok("kept open")).expect("sent"));
+    let url = format!("http://localhost:{}/", server.port);
+    let net = egress(&[server.rule()]);
+    assert!(net.send(&Request::get(&url)).is_ok());
+    assert!(matches!(net.set_rules(&rules(&["http://x".into()])), Err(EgressError::Allow(_))));
+    assert!(net.send(&Request::get(&url)).is_ok(), "bad rules change nothing");
+    net.set_rules(&rules(&[])).expect("good rules");
+    assert!(matches!(net.send(&Request::get(&url)), Err(NetworkError::Forbidden(_))));
+}
+
+#[test]
+fn a_redirect_into_a_private_place_is_refused() {
+    let inner = Server::saying(ok("secret"));
+    for to in [
+        inner.url("/"),
+        format!("http://localhost:{}/", inner.port),
+        "http://169.254.169.254/".into(),
+        "file:///etc/passwd".into(),
+    ] {
+        let outer = Server::saying(redirect(302, &to));
+        let answer = egress(&[outer.rule()]).send(&Request::get(&outer.url("/")));
+        assert!(matches!(answer, Err(NetworkError::Forbidden(_))), "{to}: {answer:?}");
+    }
+    assert!(inner.seen().is_empty());
+}
+
+#[test]
+fn what_tells_who_asks_stays_behind_when_the_host_changes() {
+    let last = Server::saying(ok("there"));
+    let to = format!("http://localhost:{}/b", last.port);
+    let first = Server::new(move |nth, _, stream| {
+        let answer = if nth == 1 { redirect(301, "/a") } else { redirect(307, &to) };
+        stream.write_all(&answer).expect("sent");
+    });
+    let request = Request::get(&first.url("/"))
+        .header("Authorization", "Bearer s3cret")
+        .header("Cookie", "a=s3cret")
+        .header("X-Api-Key", "s3cret")
+        .header("X-Shop", "s3cret")
+        .header("Accept", "text/plain");
+    let response = egress(&[first.rule(), last.rule()]).send(&request).expect("an answer");
+    assert_eq!(response.body, b"there");
+    assert_eq!(first.seen()[1].matches("s3cret").count(), 4, "the same host still gets them");
+    assert!(!last.seen()[0].contains("s3cret") && last.seen()[0].contains("accept: text/plain"), "{}", last.seen()[0]);
+}
+
+#[test]
+fn redirects_end_after_five() {
+    let server = Server::new(|nth, _, stream| stream.write_all(&redirect(302, &format!("/{nth}"))).expect("sent"));
+    let answer = egress(&[server.rule()]).send(&Request::get(&server.url("/")));
+    assert!(matches!(answer, Err(NetworkError::Forbidden(_))), "{answer:?}");
+    assert_eq!(server.seen().len(), 6);
+}
+
+#[test]
+fn only_reading_requests_follow_a_redirect() {
+    for (status, lost) in [(303, true), (302, true), (307, false), (301, false)] {
+        let server = Server::saying(redirect(status, "/elsewhere"));
+        match egress(&[server.rule()]).send(&post(&server.url("/"))) {
+            Err(NetworkError::Lost(_)) if lost => {}
+            Err(NetworkError::Forbidden(_)) if !lost => {}
+            other => panic!("{status}: {other:?}"),
+        }
+        assert_eq!(server.seen().len(), 1);
+    }
+    let server = Server::saying("HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n");
+    assert_eq!(egress(&[server.rule()]).send(&Request::get(&server.url("/"))).expect("an answer").status, 304);
+    let server = Server::saying("HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(egress(&[server.rule()]).send(&Request::get(&server.url("/"))).expect("an answer").status, 302);
+}
+
+#[test]
+fn https_never_becomes_http() {
+    let target = check_url(&Url::parse("https://a.example/").expect("a URL"), &[]).expect("public");
+    let mut request = Prepared::new(&Request::get("https://a.example/").header("Cookie", "x")).expect("good");
+    assert!(matches!(follow(&mut request, &target, 301, "http://a.example/"), Err(NetworkError::Forbidden(_))));
+    let mut request = Prepared::new(&Request::get("http://a.example/").header("Cookie", "x")).expect("good");
+    follow(&mut request, &target, 301, "https://a.example/").expect("the way up");
+    assert!(request.headers.contains_key("cookie"), "the same host on a safer road is the same host");
+}
+
+#[test]
+fn a_body_is_capped_as_declared_and_as_unpacked() {
+    let server = Server::saying(ok(&"x".repeat(2_000)));
+    let net = egress(&[server.rule()]);
+    let small = Request { max_body: 1_999, ..Request::get(&server.url("/")) };
+    assert!(matches!(net.send(&small), Err(NetworkError::TooLarge(_))));
+    assert_eq!(net.send(&Request { max_body: 2_000, ..small }).expect("it fits").body.len(), 2_000);
+
+    let packed = gzip_of_zeros(50);
+    assert!(packed.len() < 32 << 10);
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", packed.len());
+    let bomb = Server::saying([head.into_bytes(), packed].concat());
+    let answer = egress(&[bomb.rule()]).send(&Request { max_body: 1 << 20, ..Request::get(&bomb.url("/")) });
+    assert!(matches!(&answer, Err(NetworkError::TooLarge(text)) if text.contains("1 MiB")), "{answer:?}");
+    let fits = egress(&[bomb.rule()]).send(&Request { max_body: 4 << 20, ..Request::get(&bomb.url("/")) }).expect("it fits");
+    assert_eq!(fits.body.len(), 50 * 65_536);
+}
+
+/// A gzip file of `blocks` times 64 KiB of zeros, written by hand: fixed Huffman codes, one long match after another.
+fn gzip_of_zeros(blocks: usize) -> Vec<u8> {
+    let total = blocks * 65_536;
+    let mut bits: Vec<bool> = Vec::new();
+    let mut code = |value: u32, width: u32| bits.extend((0..width).rev().map(|n| (value >> n) & 1 == 1));
+    code(1, 1); // last block
+    code(0b10, 2); // fixed codes (two bits, low one first: 01)
+    code(0x30, 8); // the literal 0
+    let mut left = total - 1;
+    while left >= 258 {
+        code(0b1100_0101, 8); // length 258
+        code(0, 5); // distance 1
+        left -= 258;
+    }
+    (0..left).for_each(|_| code(0x30, 8));
+    code(0, 7); // end
+    let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    out.extend(bits.chunks(8).map(|c| c.iter().enumerate().fold(0_u8, |byte, (n, bit)| byte | (u8::from(*bit) << n))));
+    let crc =
+        (0..total).fold(u32::MAX, |crc, _| (0..8).fold(crc, |c, _| if c & 1 == 1 { (c >> 1) ^ 0xedb8_8320 } else { c >> 1 }));
+    out.extend((!crc).to_le_bytes());
+    out.extend(u32::try_from(total).expect("small").to_le_bytes());
+    out
+}
+
+#[test]
+fn an_answer_that_breaks_off_is_lost_and_a_post_is_sent_once() {
+    let server = Server::saying("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this");
+    let answer = egress(&[server.rule()]).send(&Request::get(&server.url("/")));
+    assert!(matches!(answer, Err(NetworkError::Lost(_))), "{answer:?}");
+
+    let mute = Server::saying("");
+    let net = egress(&[mute.rule()]);
+    assert!(matches!(net.send(&post(&mute.url("/"))), Err(NetworkError::Lost(_))));
+    assert_eq!(mute.seen().len(), 1);
+    let delete = Request { method: "DELETE".into(), ..Request::get(&mute.url("/")) };
+    assert!(matches!(net.send(&delete), Err(NetworkError::Lost(_))));
+    assert_eq!(mute.seen().len(), 2);
+}
+
+#[test]
+fn a_reading_request_survives_a_stale_connection() {
+    let server = Server::new(|nth, _, stream| {
+        if nth == 2 {
+            let _ = stream.shutdown(Shutdown::Both);
+        } else {
+            stream.write_all(&ok("fine")).expect("sent");
+        }
+    });
+    let net = egress(&[server.rule()]);
+    for _ in 0..2 {
+        assert_eq!(net.send(&Request::get(&server.url("/"))).expect("an answer").body, b"fine");
+    }
+    assert_eq!(server.seen().len(), 3);
+}
+
+#[test]
+fn no_answer_in_time_is_lost() {
+    let (hold, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let server = Server::new(move |_, _, _| {
+        let _ = held.lock().expect("not poisoned").recv();
+    });
+    let net = egress(&[server.rule()]);
+    for request in [Request::get(&server.url("/")), post(&server.url("/"))] {
+        let answer = net.send(&Request { timeout: Duration::from_millis(150), ..request });
+        assert!(matches!(&answer, Err(NetworkError::Lost(text)) if text.contains("150ms")), "{answer:?}");
+    }
+    drop(hold);
+}
+
+#[test]
+fn nothing_is_sent_when_nobody_listens() {
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port that was free").port();
+    let net = egress(&["127.0.0.1".into()]);
+    for request in [Request::get(&format!("http://127.0.0.1:{port}/")), post(&format!("http://127.0.0.1:{port}/"))] {
+        let answer = net.send(&request);
+        assert!(matches!(&answer, Err(NetworkError::NotSent(text)) if text.contains("refuses connections")), "{answer:?}");
+    }
+    let answer = net.send(&Request::get("http://no-such-name.invalid/"));
+    assert!(matches!(&answer, Err(NetworkError::NotSent(text)) if text.contains("cannot be found")), "{answer:?}");
+}
+
+#[test]
+fn a_failed_handshake_means_nothing_was_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("bound").port();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut hello = [0; 1_024];
+            let _ = stream.read(&mut hello).and_then(|_| stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
+        }
+    });
+    let answer = egress(&["127.0.0.1".into()]).send(&post(&format!("https://127.0.0.1:{port}/")));
+    assert!(matches!(&answer, Err(NetworkError::NotSent(text)) if text.contains("secure connection")), "{answer:?}");
+}
+
+#[test]
+fn a_host_that_asks_for_rest_gets_it() {
+    let server = Server::new(|nth, _, stream| {
+        let answer: &[u8] =
+            if nth == 1 { b"HTTP/1.1 429 Slow\r\nRetry-After: 120\r\nContent-Length: 0\r\n\r\n" } else { &ok("again") };
+        stream.write_all(answer).expect("sent");
+    });
+    let start = Timestamp::parse("2026-03-28T10:00:00Z").expect("RFC 3339");
+    let clock = Arc::new(SimClock::new(start));
+    let net = Egress::new(&rules(&[server.rule()]), clock.clone()).expect("good rules");
+    assert_eq!(net.send(&Request::get(&server.url("/"))).expect("an answer").status, 429);
+    let answer = net.send(&post(&server.url("/other")));
+    assert!(matches!(&answer, Err(NetworkError::NotSent(text)) if text.contains("2026-03-28T10:02:00Z")), "{answer:?}");
+    assert_eq!(net.resting_until(&server.url("/")), Some(start.plus(Duration::from_secs(120))));
+    assert_eq!(server.seen().len(), 1);
+    clock.advance(Duration::from_secs(120));
+    assert_eq!(net.send(&Request::get(&server.url("/"))).expect("an answer").body, b"again");
+}
+
+#[test]
+fn retry_after_is_read_in_both_forms_and_has_an_end() {
+    let now = Timestamp::parse("2026-03-28T10:00:00Z").expect("RFC 3339");
+    let later = |seconds| Some(now.plus(Duration::from_secs(seconds)));
+    for (text, moment) in [
+        ("30", later(30)),
+        (" 30 ", later(30)),
+        ("Sat, 28 Mar 2026 10:05:00 GMT", later(300)),
+        ("Sat, 28 Mar 2020 10:05:00 GMT", None),
+        ("99999999999", later(86_400)),
+        ("0", None),
+        ("soon", None),
+        ("-5", None),
+    ] {
+        assert_eq!(read_retry_after(text, now), moment, "{text}");
+    }
+}
+
+#[test]
+fn no_more_than_agreed_reach_one_host_at_once() {
+    let (here, arrived) = mpsc::channel();
+    let (go, gate) = mpsc::channel::<()>();
+    let (gate, inside, most) = (Mutex::new(gate), AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+    let seen_most = most.clone();
+    let server = Server::new(move |_, _, stream| {
+        most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        here.send(()).expect("the test listens");
+        gate.lock().expect("not poisoned").recv().expect("the test lets everybody go");
+        inside.fetch_sub(1, Ordering::SeqCst);
+        stream.write_all(&ok("done")).expect("sent");
+    });
+    let net = Arc::new(egress(&[server.rule()]));
+    let callers: Vec<_> = (0..6)
+        .map(|_| {
+            let (net, url) = (net.clone(), server.url("/"));
+            thread::spawn(move || net.send(&Request::get(&url)).map(|r| r.status))
+        })
+        .collect();
+    for _ in 0..6 {
+        arrived.recv().expect("a request arrives");
+        go.send(()).expect("the server listens");
+    }
+    assert!(callers.into_iter().all(|c| c.join().expect("no panic") == Ok(200)));
+    assert_eq!(seen_most.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn who_waits_too_long_for_a_turn_has_sent_nothing() {
+    let (here, arrived) = mpsc::channel();
+    let (go, gate) = mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let server = Server::new(move |_, _, stream| {
+        here.send(()).expect("the test listens");
+        let _ = gate.lock().expect("not poisoned").recv();
+        let _ = stream.write_all(&ok("done"));
+    });
+    let one = Rules { per_host: 1, ..rules(&[server.rule()]) };
+    let net = Arc::new(Egress::new(&one, Arc::new(SystemClock::new())).expect("good rules"));
+    let first = thread::spawn({
+        let (net, url) = (net.clone(), server.url("/"));
+        move || net.send(&Request::get(&url))
+    });
+    arrived.recv().expect("the first request arrives");
+    let second = net.send(&Request { timeout: Duration::from_millis(100), ..post(&server.url("/")) });
+    assert!(matches!(second, Err(NetworkError::NotSent(_))), "{second:?}");
+    go.send(()).expect("the server listens");
+    assert_eq!(first.join().expect("no panic").expect("an answer").status, 200);
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[test]
+fn requests_to_one_host_keep_their_distance() {
+    let server = Server::new(|_, _, stream| stream.write_all(&ok("x")).expect("sent"));
+    let clock = SystemClock::new();
+    let spaced = Rules { spacing: Duration::from_millis(60), ..rules(&[server.rule()]) };
+    let net = Egress::new(&spaced, Arc::new(SystemClock::new())).expect("good rules");
+    let before = clock.monotonic();
+    (0..3).for_each(|_| assert!(net.send(&Request::get(&server.url("/"))).is_ok()));
+    assert!(clock.monotonic() - before >= Duration::from_millis(120));
+}
+
+#[test]
+fn what_cannot_be_sent_is_refused_before_anything_is_built() {
+    let net = egress(&[]);
+    let get = || Request::get("https://a.example/");
+    for request in [
+        Request::get("not a url"),
+        Request { method: "CONNECT".into(), ..get() },
+        Request { method: "GET /x".into(), ..get() },
+        get().header("Host", "b.example"),
+        get().header("Content-Length", "3"),
+        get().header("X", "a\r\nY: b"),
+        get().header("a b", "c"),
+    ] {
+        assert!(matches!(net.send(&request), Err(NetworkError::Forbidden(_))), "{request:?}");
+    }
+    assert!(net.engine.lock().expect("not poisoned").runtime.is_none());
+}
+
+#[test]
+fn it_can_be_called_and_dropped_inside_a_runtime() {
+    let server = Server::saying(ok("fine"));
+    let rule = server.rule();
+    let url = server.url("/");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let status = runtime.block_on(async move { egress(&[rule]).send(&Request::get(&url)).map(|r| r.status) });
+    assert_eq!(status, Ok(200));
+}
