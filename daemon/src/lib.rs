@@ -4,8 +4,10 @@
 
 pub mod adapters;
 pub mod clock;
+pub mod collect;
 pub mod config;
 pub mod craft;
+pub mod daemon;
 pub mod delivery;
 pub mod domain;
 pub mod effects;

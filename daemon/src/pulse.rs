@@ -98,11 +98,13 @@ pub struct Pulse {
     pub outbox: Nudge,
     /// Rung when the schedules may have changed.
     pub planner: Nudge,
+    /// Rung when the daemon ends.
+    pub collector: Nudge,
 }
 
 impl Default for Pulse {
     fn default() -> Self {
-        Self { happenings: broadcast::channel(256).0, meters: Meters::default(), outbox: Nudge::default(), planner: Nudge::default() }
+        Self { happenings: broadcast::channel(256).0, meters: Meters::default(), outbox: Nudge::default(), planner: Nudge::default(), collector: Nudge::default() }
     }
 }
 

@@ -15,8 +15,7 @@ use crate::pulse::Pulse;
 use crate::schedule::board::{Board, Claim};
 use crate::store::{Answer, Change, CommitError, FinishedRun, LogLine, NewDelivery, Op, RunState, TriggerKind, Usage};
 use std::any::Any;
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The longest wait between two attempts.
@@ -27,17 +26,12 @@ const REDONE: u32 = 200;
 const STORE_REST: Duration = Duration::from_secs(5);
 /// Stack of a thread that runs scripts; only touched pages count. See [`super::script::STACK`].
 pub const STACK: usize = super::script::STACK;
-/// Says that a script was found good by this program, so that a start need not check it again.
-pub const CHECKED_BY: &str = concat!("beffroi ", env!("CARGO_PKG_VERSION"));
-
 /// Runs claims. Shared by all script threads.
 pub struct Runner {
     tools: Arc<Tools>,
     scripts: Arc<Scripts>,
     board: Arc<Board>,
     pulse: Arc<Pulse>,
-    /// Script versions that the store has.
-    kept: Mutex<HashSet<Digest>>,
 }
 
 /// What an attempt came to, before its change is committed.
@@ -62,7 +56,7 @@ enum End {
 impl Runner {
     /// A runner.
     pub fn new(tools: Arc<Tools>, scripts: Arc<Scripts>, board: Arc<Board>, pulse: Arc<Pulse>) -> Self {
-        Self { tools, scripts, board, pulse, kept: Mutex::default() }
+        Self { tools, scripts, board, pulse }
     }
 
     /// Runs claims until the board is closed. For a thread with a stack of [`STACK`].
@@ -157,7 +151,6 @@ impl Runner {
         if !left.recorded {
             ops.push(Op::Occur(occurrence(facts)));
         }
-        ops.extend(self.keep_script(workflow));
         let (planned, started) = left.effects.into_ops(claim.id, &workflow.name, instance, facts.now, || self.tools.store.next_run());
         ops.extend(planned);
         if !left.log.is_empty() {
@@ -204,7 +197,6 @@ impl Runner {
         if !left.recorded {
             ops.push(Op::Occur(occurrence(facts)));
         }
-        ops.extend(self.keep_script(workflow));
         ops.push(Op::Log { id: claim.id, lines: log });
         let tries = claim.attempt.saturating_sub(claim.interrupted);
         let cancelled = stop == Some(Stop::Cancelled);
@@ -274,16 +266,6 @@ impl Runner {
         instance.people.values().map(notice).collect()
     }
 
-    fn keep_script(&self, workflow: &Workflow) -> Option<Op> {
-        let known = self.kept.lock().unwrap_or_else(PoisonError::into_inner).contains(&workflow.version);
-        (!known).then(|| Op::KeepScript {
-            digest: workflow.version,
-            name: workflow.script.display().to_string(),
-            source: workflow.source.clone(),
-            checked: CHECKED_BY.into(),
-        })
-    }
-
     /// What follows when the store has answered. Called on the store's thread: quick, and without committing anything itself.
     fn settle(self: &Arc<Self>, mut claim: Claim, started: Timestamp, follow: Vec<Claim>, end: End, delivers: bool, answer: Answer) {
         let now = self.tools.clock.now();
@@ -299,7 +281,6 @@ impl Runner {
                 self.rest(claim);
             }
             Ok(_) => {
-                self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(claim.workflow.version);
                 self.pulse.meters.run_time.add(now.since(started));
                 for next in follow {
                     self.board.post(next, now);

@@ -1,0 +1,492 @@
+//! Puts the workers together, lets them run, and ends them in order.
+//!
+//! In: a configuration and what is injected: clock, chance, network. Out: one engine: driven by threads in the daemon, or
+//! turn by turn by a test or a preview; the same code does the same things.
+//! Never: does a worker's work, or takes over a configuration that has an error in it.
+
+use crate::adapters::Adapters;
+use crate::clock::{Clock, Dice, Turn};
+use crate::collect::Collector;
+use crate::config::{self, Base, Loaded};
+use crate::delivery::Outbox;
+use crate::domain::{Digest, Json, RunId, Timestamp, WorkflowName};
+use crate::instance::{Current, Instance};
+use crate::network::Network;
+use crate::problem::{Problem, any_error};
+use crate::pulse::Pulse;
+use crate::run::calls;
+use crate::run::desk::Tools;
+use crate::run::function::Function;
+use crate::run::runner::{Runner, STACK};
+use crate::run::script::{Scripts, reference};
+use crate::schedule::board::{Board, Claim, Waiter};
+use crate::schedule::ledger::Planner;
+use crate::schedule::recover;
+use crate::store::{Change, CommitError, Mode, NewOccurrence, OpenError, Op, Store, TriggerKind, view};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Threads that deliver; each account is served by one at a time.
+const OUTBOX_THREADS: usize = 2;
+/// How long a worker rests when the store does not answer.
+const STORE_REST: Duration = Duration::from_secs(5);
+/// Details of old runs are looked through for pruning this often, this many at a time.
+const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
+const PRUNE_AT_ONCE: u32 = 500;
+
+/// What differs between the real daemon, a test and a preview.
+pub struct Injected {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub dice: Arc<Dice>,
+    /// The network.
+    pub network: Arc<dyn Network>,
+    /// How the store commits.
+    pub mode: Mode,
+}
+
+/// Why the engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// What people wrote has errors.
+    #[error("{}", render(.0))]
+    Problems(Vec<Problem>),
+    /// The store could not be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The store could not be used.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// The machine refused something.
+    #[error("{0}")]
+    Machine(String),
+}
+
+fn render(problems: &[Problem]) -> String {
+    problems.iter().map(Problem::render).collect::<Vec<_>>().join("\n").trim_end().to_owned()
+}
+
+/// The engine: every worker, and what they share.
+pub struct Engine {
+    /// The store.
+    pub store: Arc<Store>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The configuration in force.
+    pub current: Arc<Current>,
+    /// Open occurrences.
+    pub board: Arc<Board>,
+    /// Events, counters, doorbells.
+    pub pulse: Arc<Pulse>,
+    /// Feeds, catalogs, library, channels.
+    pub adapters: Arc<Adapters>,
+    scripts: Arc<Scripts>,
+    runner: Arc<Runner>,
+    outbox: Arc<Outbox>,
+    planner: Mutex<Planner>,
+    collector: Mutex<Collector>,
+    pruned: Mutex<Timestamp>,
+    source: Source,
+    stopping: AtomicBool,
+    /// When the engine started.
+    pub started: Timestamp,
+}
+
+/// Where the configuration came from, to read it again.
+struct Source {
+    file: PathBuf,
+    base: Base,
+    files: Mutex<Vec<PathBuf>>,
+    socket: PathBuf,
+    root: PathBuf,
+}
+
+/// What names the checker that found a script good: the program and what it offers to scripts.
+fn checker() -> String {
+    static NAME: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+        let offered = Digest::of(reference::markdown(calls::functions()).as_bytes());
+        format!("beffroi {} {}", env!("CARGO_PKG_VERSION"), offered.short())
+    });
+    NAME.clone()
+}
+
+/// Every function a script can call.
+pub fn functions() -> &'static [Function] {
+    calls::functions()
+}
+
+/// Checks scripts that nobody has found good yet. Each distinct text is checked once.
+fn check_scripts(instance: &Instance, scripts: &Scripts, store: Option<&Store>) -> Result<(Vec<Problem>, Vec<Op>), CommitError> {
+    let mut problems: Vec<Problem> = Vec::new();
+    let mut good = Vec::new();
+    let mut seen = BTreeMap::new();
+    let checker = checker();
+    let reader = store.map(Store::read).transpose()?;
+    for workflow in instance.workflows.values() {
+        if seen.insert(workflow.version, ()).is_some() {
+            continue;
+        }
+        // What a script imports may have changed although the script has not.
+        let imports = workflow.source.contains("import");
+        let checked = match &reader {
+            Some(reader) if !imports => view::script_checked(reader, &workflow.version.to_string())?.as_deref() == Some(&checker),
+            _ => false,
+        };
+        if checked {
+            continue;
+        }
+        let found = scripts.check(&workflow.script, &workflow.source);
+        if !any_error(&found) {
+            good.push(Op::KeepScript {
+                digest: workflow.version,
+                name: workflow.script.display().to_string(),
+                source: workflow.source.clone(),
+                checked: checker.clone(),
+            });
+        }
+        for problem in found {
+            // Two scripts that share a file share its problems.
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
+    }
+    Ok((problems, good))
+}
+
+/// Every problem of a configuration, its scripts and its library, without starting anything.
+pub fn check(file: &Path, base: &Base) -> Vec<Problem> {
+    let loaded = match config::load(file, base) {
+        Ok(loaded) => loaded,
+        Err(problems) => return problems,
+    };
+    let mut problems = loaded.warnings;
+    let scripts = Scripts::new(functions(), &loaded.instance.scripts);
+    if let Ok((found, _)) = check_scripts(&loaded.instance, &scripts, None) {
+        problems.extend(found);
+    }
+    if let Some(library) = &loaded.instance.library {
+        let adapters = Adapters::new(Arc::new(crate::clock::SystemClock::new()));
+        problems.extend(adapters.library_problems(library));
+    }
+    problems
+}
+
+impl Engine {
+    /// Opens the store, takes over what was open, and is ready to turn. Nothing runs yet.
+    ///
+    /// # Errors
+    /// [`StartError`], with every problem at once.
+    pub fn start(file: &Path, base: Base, injected: Injected) -> Result<Arc<Self>, StartError> {
+        let loaded = config::load(file, &base).map_err(StartError::Problems)?;
+        let Loaded { instance, store, socket, files, warnings } = loaded;
+        for warning in &warnings {
+            tracing::warn!("{}", warning.render().trim_end());
+        }
+        let Injected { clock, dice, network, mode } = injected;
+        let store = Arc::new(Store::open(&store, mode)?);
+        let scripts = Arc::new(Scripts::new(functions(), &instance.scripts));
+        let (problems, good) = check_scripts(&instance, &scripts, Some(&store))?;
+        if any_error(&problems) {
+            return Err(StartError::Problems(problems));
+        }
+        for problem in &problems {
+            tracing::warn!("{}", problem.render().trim_end());
+        }
+        let now = clock.now();
+        if !good.is_empty() {
+            store.commit(Change::new(now, good))?;
+        }
+        let root = instance.scripts.clone();
+        let board = Arc::new(Board::default());
+        let pulse = Arc::new(Pulse::default());
+        let adapters = Arc::new(Adapters::new(clock.clone()));
+        let planner = Planner::new(store.clone(), clock.clone(), dice.clone(), board.clone(), &instance)?;
+        recover(&store, &board, &instance, now)?;
+        let current = Arc::new(Current::new(instance));
+        let tools = Arc::new(Tools {
+            store: store.clone(),
+            clock: clock.clone(),
+            dice,
+            network: network.clone(),
+            adapters: adapters.clone(),
+            current: current.clone(),
+        });
+        let runner = Arc::new(Runner::new(tools, scripts.clone(), board.clone(), pulse.clone()));
+        let outbox = Arc::new(Outbox::new(store.clone(), clock.clone(), network, adapters.clone(), current.clone(), pulse.clone()));
+        let collector = Mutex::new(Collector::new(store.clone(), clock.clone(), current.clone()));
+        let source = Source { file: file.to_owned(), base, files: Mutex::new(files), socket, root };
+        let engine = Self {
+            store,
+            clock,
+            current,
+            board,
+            pulse,
+            adapters,
+            scripts,
+            runner,
+            outbox,
+            planner: Mutex::new(planner),
+            collector,
+            pruned: Mutex::new(now),
+            source,
+            stopping: AtomicBool::new(false),
+            started: now,
+        };
+        // Figures are in before the first digest could ask for them.
+        engine.collect()?;
+        Ok(Arc::new(engine))
+    }
+
+    /// Where the admin socket is to be.
+    pub fn socket(&self) -> &Path {
+        &self.source.socket
+    }
+
+    /// The configuration file.
+    pub fn config_file(&self) -> &Path {
+        &self.source.file
+    }
+
+    /// The files whose change means a reload.
+    pub fn watched(&self) -> Vec<PathBuf> {
+        self.source.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn plan(&self) -> Result<Turn, CommitError> {
+        self.planner.lock().unwrap_or_else(PoisonError::into_inner).turn()
+    }
+
+    fn collect(&self) -> Result<Turn, CommitError> {
+        let turn = self.collector.lock().unwrap_or_else(PoisonError::into_inner).turn()?;
+        let now = self.clock.now();
+        let mut pruned = self.pruned.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.since(*pruned) >= PRUNE_EVERY {
+            let before = now.minus(self.current.get().limits.keep_runs);
+            let done = self.store.commit(Change::new(now, vec![Op::Prune { before, most: PRUNE_AT_ONCE }]))?;
+            if done.touched < PRUNE_AT_ONCE as usize {
+                *pruned = now;
+            }
+        }
+        Ok(turn)
+    }
+
+    /// One turn of every worker in a fixed order, for whoever moves the clock: a test, a preview. Idle when none has
+    /// anything to do, with the next moment at which one will.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub fn turn(&self) -> Result<Turn, CommitError> {
+        let mut next: Option<Timestamp> = None;
+        for turn in [self.collect()?, self.plan()?, self.runner.turn(), self.outbox.turn()?] {
+            match turn {
+                Turn::Did => return Ok(Turn::Did),
+                Turn::Idle(at) => next = [next, at].into_iter().flatten().min(),
+            }
+        }
+        Ok(Turn::Idle(next))
+    }
+
+    /// Starts the threads of the daemon.
+    ///
+    /// # Errors
+    /// When the machine gives no thread.
+    pub fn threads(self: &Arc<Self>) -> std::io::Result<Workers> {
+        let mut threads = Vec::new();
+        let mut scripts = Vec::new();
+        let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| std::thread::Builder::new().name(name.into()).spawn(work);
+        let engine = self.clone();
+        threads.push(spawn("planner", Box::new(move || engine.serve(|e| &e.pulse.planner, Self::plan)))?);
+        let engine = self.clone();
+        threads.push(spawn("collector", Box::new(move || engine.serve_quietly()))?);
+        for _ in 0..OUTBOX_THREADS {
+            let engine = self.clone();
+            threads.push(spawn("outbox", Box::new(move || engine.serve(|e| &e.pulse.outbox, |e| e.outbox.turn())))?);
+        }
+        for _ in 0..self.current.get().limits.runs.max(1) {
+            let runner = self.runner.clone();
+            scripts.push(std::thread::Builder::new().name("script".into()).stack_size(STACK).spawn(move || runner.work())?);
+        }
+        Ok(Workers { threads, scripts })
+    }
+
+    fn serve(&self, bell: impl Fn(&Self) -> &crate::clock::Nudge, turn: impl Fn(&Self) -> Result<Turn, CommitError>) {
+        while !self.stopping() {
+            match turn(self) {
+                Ok(Turn::Did) => {}
+                Ok(Turn::Idle(until)) => self.clock.wait(bell(self), until),
+                Err(error) => {
+                    tracing::error!("{error}");
+                    self.clock.wait(bell(self), Some(self.clock.now().plus(STORE_REST)));
+                }
+            }
+        }
+        // Another thread may wait at the same bell.
+        bell(self).ring();
+    }
+
+    fn serve_quietly(&self) {
+        self.serve(|e| &e.pulse.collector, Self::collect);
+    }
+
+    /// Whether the engine is ending.
+    pub fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Takes no new work. What is open stays in the ledger and is taken up at the next start.
+    pub fn begin_stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        self.board.close();
+        for bell in [&self.pulse.planner, &self.pulse.outbox, &self.pulse.collector] {
+            bell.ring();
+        }
+    }
+
+    /// Runs a workflow now and calls `waiter` with its number when it has ended. Nothing is promised before that.
+    ///
+    /// # Errors
+    /// A sentence, when there is no such workflow.
+    pub fn run_now(&self, name: &str, payload: Option<Json>, waiter: Waiter) -> Result<RunId, String> {
+        let now = self.clock.now();
+        let mut claim = Claim::new(self.store.next_run(), self.workflow(name)?, TriggerKind::Hand, now);
+        claim.payload = payload;
+        claim.waiter = Some(waiter);
+        let id = claim.id;
+        self.board.post(claim, now);
+        Ok(id)
+    }
+
+    /// Records that a workflow is to run now, and leaves it to run. From the answer on it will, whatever happens.
+    ///
+    /// # Errors
+    /// A sentence, when there is no such workflow or the store cannot take it.
+    pub fn run_soon(&self, name: &str, payload: Option<Json>) -> Result<RunId, String> {
+        let now = self.clock.now();
+        let workflow = self.workflow(name)?;
+        let mut claim = Claim::new(self.store.next_run(), workflow, TriggerKind::Hand, now);
+        claim.payload.clone_from(&payload);
+        claim.recorded = true;
+        let id = claim.id;
+        let row = NewOccurrence {
+            id,
+            workflow: name.into(),
+            kind: TriggerKind::Hand,
+            due: now,
+            start_at: now,
+            schedule: None,
+            payload,
+            fate: None,
+            into: None,
+            stretch: None,
+        };
+        self.store.commit(Change::new(now, vec![Op::Occur(row)])).map_err(|e| e.to_string())?;
+        self.board.post(claim, now);
+        Ok(id)
+    }
+
+    fn workflow(&self, name: &str) -> Result<Arc<crate::instance::Workflow>, String> {
+        let instance = self.current.get();
+        instance.workflows.iter().find(|(n, _)| n.as_str() == name).map(|(_, w)| w.clone()).ok_or_else(|| {
+            let near = crate::problem::did_you_mean(name, instance.workflows.keys().map(WorkflowName::as_str));
+            let near = near.map(|n| format!(" Did you mean \"{n}\"?")).unwrap_or_default();
+            format!("There is no workflow \"{name}\".{near} 'beffroi workflows' lists them.")
+        })
+    }
+
+    /// When a workflow is due next.
+    pub fn next_due(&self, name: &WorkflowName) -> Option<Timestamp> {
+        self.planner.lock().unwrap_or_else(PoisonError::into_inner).next_due(name)
+    }
+
+    /// Pauses a workflow, or resumes it with `None`.
+    ///
+    /// # Errors
+    /// A sentence, when there is no such workflow or the store cannot take it.
+    pub fn pause(&self, name: &str, reason: Option<String>) -> Result<(), String> {
+        let workflow = self.workflow(name)?;
+        let op = Op::Pause { workflow: name.into(), reason: reason.clone() };
+        self.store.commit(Change::new(self.clock.now(), vec![op])).map_err(|e| e.to_string())?;
+        let mut standing = self.board.standing(&workflow.name);
+        if reason.is_none() {
+            standing.failures = 0;
+        }
+        standing.paused = reason;
+        self.board.set_standing(&workflow.name, standing);
+        self.pulse.planner.ring();
+        Ok(())
+    }
+
+    /// Reads the configuration again and puts it in force, if it has no error in it.
+    ///
+    /// # Errors
+    /// Every problem; the configuration that was in force stays so.
+    pub fn reload(&self) -> Result<Vec<Problem>, Vec<Problem>> {
+        let Loaded { instance, store, socket, files, warnings } = config::load(&self.source.file, &self.source.base)?;
+        let mut problems = warnings;
+        let fixed = [
+            ("[store] path", store != self.store.path()),
+            ("[admin] socket", socket != self.source.socket),
+            ("[scripts] folder", instance.scripts != self.source.root),
+        ];
+        for (what, _) in fixed.iter().filter(|(_, changed)| *changed) {
+            let message = format!("{what} has changed, which a running daemon cannot take over.");
+            problems.push(Problem::file(&self.source.file, message, "Restart Beffroi, or put the old value back."));
+        }
+        let internal = |error: CommitError| vec![Problem::file(&self.source.file, error.to_string(), "")];
+        let (found, good) = check_scripts(&instance, &self.scripts, Some(&self.store)).map_err(internal)?;
+        problems.extend(found);
+        if any_error(&problems) {
+            return Err(problems);
+        }
+        let now = self.clock.now();
+        // The planner stands still meanwhile: no occurrence is planned by one configuration and run by half of another.
+        let mut planner = self.planner.lock().unwrap_or_else(PoisonError::into_inner);
+        planner.adopt(&instance).map_err(internal)?;
+        self.current.set(instance);
+        drop(planner);
+        *self.source.files.lock().unwrap_or_else(PoisonError::into_inner) = files;
+        // What waited for an account or a person to come back is looked at again.
+        let mut ops = good;
+        ops.push(Op::Wake { target: None });
+        self.store.commit(Change::new(now, ops)).map_err(internal)?;
+        for bell in [&self.pulse.planner, &self.pulse.outbox] {
+            bell.ring();
+        }
+        self.pulse.tell("configuration", self.source.file.display(), "reloaded", "");
+        Ok(problems)
+    }
+}
+
+/// The daemon's threads.
+pub struct Workers {
+    threads: Vec<JoinHandle<()>>,
+    scripts: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    /// Waits for the end of every thread. Runs that still go on may finish within `grace`; then they are told to stop, and
+    /// the ledger keeps them for the next start.
+    pub fn join(self, engine: &Engine, grace: Duration) {
+        for thread in self.threads {
+            let _ = thread.join();
+        }
+        let begin = engine.clock.monotonic();
+        let bell = crate::clock::Nudge::default();
+        while self.scripts.iter().any(|t| !t.is_finished()) {
+            if engine.clock.monotonic().saturating_sub(begin) >= grace {
+                engine.board.cancel_running();
+                break;
+            }
+            engine.clock.wait(&bell, Some(engine.clock.now().plus(Duration::from_millis(20))));
+        }
+        for thread in self.scripts {
+            let _ = thread.join();
+        }
+    }
+}
