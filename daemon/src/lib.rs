@@ -7,3 +7,4 @@ pub mod domain;
 pub mod kinds;
 pub mod network;
 pub mod problem;
+pub mod schedule;
