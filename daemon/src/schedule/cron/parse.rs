@@ -1,11 +1,19 @@
 //! Reads the text of an expression into the numbers it means.
 //!
 //! In: what a person wrote. Out: one set of numbers per field, or an error with field, place and remedy.
+<<<<<<< HEAD
 //! Never: knows about zones or dates; whether a day exists is found by the calendar, only the sentence about it is made here.
 
 use super::CronError;
 use super::calendar::{MonthDays, Weekdays, full, has};
 use crate::problem::did_you_mean;
+=======
+//! Never: knows about zones or dates; whether a day exists is found by the calendar.
+
+use super::CronError;
+use super::calendar::{MonthDays, Weekdays, full, has};
+use super::hint;
+>>>>>>> w-cron
 use std::ops::Range;
 
 /// English month names as crontab(5) writes them.
@@ -13,7 +21,20 @@ pub(super) const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun",
 /// English weekday names as crontab(5) writes them; the place is the number.
 pub(super) const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
+<<<<<<< HEAD
 const ORDER: &str = "The order is: minute, hour, day of the month, month, weekday.";
+=======
+/// Short forms and the five fields they stand for.
+pub(super) const SHORTHANDS: [(&str, &str); 7] = [
+    ("@yearly", "0 0 1 1 *"),
+    ("@annually", "0 0 1 1 *"),
+    ("@monthly", "0 0 1 * *"),
+    ("@weekly", "0 0 * * 0"),
+    ("@daily", "0 0 * * *"),
+    ("@midnight", "0 0 * * *"),
+    ("@hourly", "0 * * * *"),
+];
+>>>>>>> w-cron
 
 /// An expression as numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +85,11 @@ impl Field {
 
 /// What a field is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+<<<<<<< HEAD
 enum Unit {
+=======
+pub(super) enum Unit {
+>>>>>>> w-cron
     Second,
     Minute,
     Hour,
@@ -113,7 +138,11 @@ impl Unit {
         }
     }
 
+<<<<<<< HEAD
     fn names(self) -> (&'static [&'static str], u32) {
+=======
+    pub(super) fn names(self) -> (&'static [&'static str], u32) {
+>>>>>>> w-cron
         match self {
             Month => (&MONTHS, 1),
             Weekday => (&WEEKDAYS, 0),
@@ -124,6 +153,7 @@ impl Unit {
 
 /// A piece of the text with its place.
 #[derive(Clone, Copy)]
+<<<<<<< HEAD
 struct Piece<'a> {
     text: &'a str,
     at: usize,
@@ -131,6 +161,15 @@ struct Piece<'a> {
 
 impl<'a> Piece<'a> {
     fn span(self) -> Range<usize> {
+=======
+pub(super) struct Piece<'a> {
+    pub(super) text: &'a str,
+    pub(super) at: usize,
+}
+
+impl<'a> Piece<'a> {
+    pub(super) fn span(self) -> Range<usize> {
+>>>>>>> w-cron
         self.at..self.at + self.text.len()
     }
 
@@ -168,12 +207,22 @@ pub(super) fn expression(text: &str) -> Result<Expression, CronError> {
         [word] if word.text.starts_with('@') => shorthand(*word),
         [minute, hour, day, month, weekday] => fields(None, [*minute, *hour, *day, *month, *weekday]),
         [second, minute, hour, day, month, weekday] => fields(Some(*second), [*minute, *hour, *day, *month, *weekday]),
+<<<<<<< HEAD
         _ => Err(wrong_count(text, &words)),
     }
     .map_err(|error| opening(text, &words).or_else(|| command(text, &words)).unwrap_or_else(|| with_order_hint(error, &words)))
 }
 
 fn fields(second: Option<Piece<'_>>, five: [Piece<'_>; 5]) -> Result<Expression, CronError> {
+=======
+        _ => Err(hint::wrong_count(text, &words)),
+    }
+    .map_err(|error| hint::better(text, &words, error))
+}
+
+/// Reads the fields, with or without seconds.
+pub(super) fn fields(second: Option<Piece<'_>>, five: [Piece<'_>; 5]) -> Result<Expression, CronError> {
+>>>>>>> w-cron
     let [minute, hour, day, month, weekday] = five;
     let seconds = match second {
         Some(second) => field(Second, second)?,
@@ -190,6 +239,7 @@ fn fields(second: Option<Piece<'_>>, five: [Piece<'_>; 5]) -> Result<Expression,
 }
 
 fn shorthand(word: Piece<'_>) -> Result<Expression, CronError> {
+<<<<<<< HEAD
     const KNOWN: [(&str, &str); 7] = [
         ("@yearly", "0 0 1 1 *"),
         ("@annually", "0 0 1 1 *"),
@@ -315,6 +365,13 @@ fn with_order_hint(error: CronError, words: &[Piece<'_>]) -> CronError {
         }
     }
     error
+=======
+    let lower = word.text.to_ascii_lowercase();
+    match SHORTHANDS.iter().find(|(name, _)| *name == lower) {
+        Some((_, means)) => expression(means),
+        None => Err(hint::unknown_shorthand(word)),
+    }
+>>>>>>> w-cron
 }
 
 fn field(unit: Unit, piece: Piece<'_>) -> Result<Field, CronError> {
@@ -449,7 +506,12 @@ fn special(unit: Unit, item: Piece<'_>, field: &mut Field) -> Result<bool, CronE
     match unit {
         MonthDay if upper.ends_with('W') => wrong(
             "\"W\", the nearest working day, is not supported",
+<<<<<<< HEAD
             "Name the days, such as \"1,15\"; or choose weekdays in the last field, such as \"1-5\" or \"1#1\" for the first Monday.",
+=======
+            "Name the days, such as \"1,15\"; or choose weekdays in the last field, such as \"1-5\" or \"1#1\" for the first \
+             Monday.",
+>>>>>>> w-cron
         ),
         MonthDay if upper.starts_with('L') => {
             let back = match upper.strip_prefix("L-") {
@@ -490,12 +552,21 @@ fn special(unit: Unit, item: Piece<'_>, field: &mut Field) -> Result<bool, CronE
             }
             let (day, nth) = item.split('#').expect("the element has a #");
             let weekday = value(unit, day, item)? % 7;
+<<<<<<< HEAD
             match nth.text.parse::<usize>() {
                 Ok(nth @ 1..=5) => {
                     field.nth[nth - 1] |= 1 << weekday;
                     Ok(true)
                 }
                 _ => wrong(
+=======
+            match ["1", "2", "3", "4", "5"].iter().position(|known| *known == nth.text) {
+                Some(nth) => {
+                    field.nth[nth] |= 1 << weekday;
+                    Ok(true)
+                }
+                None => wrong(
+>>>>>>> w-cron
                     "after \"#\" comes a number from 1 to 5",
                     "\"5#2\" is the second Friday of the month; the last one is \"5L\".",
                 ),
@@ -538,7 +609,11 @@ fn value(unit: Unit, piece: Piece<'_>, item: Piece<'_>) -> Result<u32, CronError
             format!("{} Ranges are written \"1-5\", lists \"1,5\", steps \"*/5\".", unit.bounds()),
         );
     }
+<<<<<<< HEAD
     if let Some(meant) = meant_name(unit, &lower) {
+=======
+    if let Some(meant) = hint::meant_name(unit, &lower) {
+>>>>>>> w-cron
         return wrong("this is not a name crontab knows", format!("Did you mean \"{meant}\"?"));
     }
     if let Some(other) = [Month, Weekday].into_iter().find(|other| *other != unit && other.names().0.contains(&lower.as_str())) {
@@ -553,6 +628,7 @@ fn value(unit: Unit, piece: Piece<'_>, item: Piece<'_>) -> Result<u32, CronError
     }
     wrong(if names.is_empty() { "this is not a number" } else { "this is not a number or a name" }, unit.bounds().to_owned())
 }
+<<<<<<< HEAD
 
 /// The name meant by a slip of the hand, a long form, or a French word.
 fn meant_name(unit: Unit, lower: &str) -> Option<&'static str> {
@@ -662,3 +738,5 @@ pub(super) fn impossible(text: &str, expression: &Expression) -> CronError {
     };
     CronError::new(span, message, "The last day of a month, however long it is, is \"L\" in the day-of-month field.")
 }
+=======
+>>>>>>> w-cron
