@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` beside this crate shows the way of the data, the layers and the invariants.
 
 pub mod clock;
+pub mod craft;
 pub mod domain;
 pub mod kinds;
 pub mod network;
