@@ -49,7 +49,7 @@ pub fn whole(number: i64, language: Language) -> String {
         out.push('−');
     }
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             out.push(language.pick(NARROW, ','));
         }
         out.push(digit);

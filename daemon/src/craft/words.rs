@@ -119,11 +119,12 @@ fn read_word(word: &str, language: Option<Language>) -> Option<(String, Range<us
     let apostrophe = |c: char| matches!(c, '\'' | '’' | '‘' | 'ʼ');
     let mut range = 0..word.len();
     let mut elided = false;
-    if let Some((at, sign)) = word.char_indices().find(|(_, c)| apostrophe(*c)) {
-        if ELIDED.contains(&fold(&word[..at]).as_str()) && at + sign.len_utf8() < word.len() {
-            range.start = at + sign.len_utf8();
-            elided = true;
-        }
+    if let Some((at, sign)) = word.char_indices().find(|(_, c)| apostrophe(*c))
+        && at + sign.len_utf8() < word.len()
+        && ELIDED.contains(&fold(&word[..at]).as_str())
+    {
+        range.start = at + sign.len_utf8();
+        elided = true;
     }
     // The English possessive: "baker's".
     if let Some((at, sign)) = word[range.clone()].char_indices().rev().find(|(_, c)| apostrophe(*c)) {
@@ -244,16 +245,19 @@ fn fit_by(text: &str, max: usize, measure: impl Fn(&str) -> usize) -> String {
     }
     let at_word = if kept > 0 { cut_after(&words[kept - 1]) } else { "…".to_owned() };
     // One endless word (or a script without spaces) is cut between graphemes rather than lost.
-    if let Some(next) = words.get(kept).filter(|next| !whole_or_nothing(&text[(*next).clone()])) {
-        if kept == 0 || (measure(&at_word) * 2 < max && measure(&text[next.clone()]) > 30) {
-            let ends: Vec<usize> = text[next.clone()].grapheme_indices(true).map(|(at, g)| next.start + at + g.len()).collect();
-            let mut fits = ends.partition_point(|end| measure(&format!("{}…", &text[..*end])) <= max);
-            while fits > 0 && measure(&format!("{}…", &text[..ends[fits - 1]])) > max {
-                fits -= 1;
-            }
-            if fits > 0 {
-                return format!("{}…", text[..ends[fits - 1]].trim_end());
-            }
+    let endless = |next: &&Range<usize>| {
+        !whole_or_nothing(&text[(*next).clone()])
+            && (kept == 0 || (measure(&at_word) * 2 < max && measure(&text[(*next).clone()]) > 30))
+    };
+    if let Some(next) = words.get(kept).filter(endless) {
+        let ends: Vec<usize> = text[next.clone()].grapheme_indices(true).map(|(at, g)| next.start + at + g.len()).collect();
+        let cut_at = |end: usize| format!("{}…", text[..end].trim_end());
+        let mut fits = ends.partition_point(|end| measure(&cut_at(*end)) <= max);
+        while fits > 0 && measure(&cut_at(ends[fits - 1])) > max {
+            fits -= 1;
+        }
+        if fits > 0 {
+            return cut_at(ends[fits - 1]);
         }
     }
     if measure(&at_word) <= max { at_word } else { String::new() }
