@@ -186,11 +186,6 @@ impl Gist {
         self.words.iter().map(String::as_str)
     }
 
-    /// How many different words.
-    pub fn size(&self) -> usize {
-        self.words.len()
-    }
-
     /// From 0 (nothing in common) to 1 (says the same).
     pub fn similarity(&self, other: &Self) -> f64 {
         self.similarity_given(other, self.words.intersection(&other.words).count())
