@@ -2,6 +2,7 @@
 //!
 //! `ARCHITECTURE.md` beside this crate shows the way of the data, the layers and the invariants.
 
+pub mod adapters;
 pub mod clock;
 pub mod domain;
 pub mod kinds;

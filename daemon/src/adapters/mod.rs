@@ -1,0 +1,28 @@
+//! The adapters that come with the daemon, behind the same traits as plugins.
+//!
+//! In: files and folders of the owner's, feeds. Out: signals, products, library items, posts and notices as files.
+//! Never: touches the store; what has to be remembered goes back to the caller as a cursor or a receipt.
+
+pub mod csv;
+pub mod folder;
+pub mod library;
+pub mod mailbox;
+pub mod media;
+
+mod files;
+
+#[cfg(test)]
+mod testing {
+    use crate::domain::{Language, Timestamp};
+    use crate::kinds::Call;
+    use crate::network::ScriptedNetwork;
+    use std::sync::LazyLock;
+
+    static NETWORK: LazyLock<ScriptedNetwork> = LazyLock::new(ScriptedNetwork::new);
+
+    /// A call at this moment in Paris, on a network that answers nothing.
+    pub(super) fn call(at: &str, language: Language) -> Call<'static> {
+        let now = Timestamp::parse(at).expect("a time");
+        Call { now, network: &*NETWORK, zone: chrono_tz::Europe::Paris, language }
+    }
+}
