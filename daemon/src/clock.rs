@@ -165,6 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::disallowed_methods, reason = "the test measures real waiting")]
     fn a_nudge_rung_before_the_wait_is_not_lost() {
         let nudge = Nudge::default();
         nudge.ring();

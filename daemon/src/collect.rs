@@ -54,7 +54,9 @@ impl Collector {
         let name = file.display().to_string();
         let bytes = match std::fs::read(file) {
             Ok(bytes) => bytes,
-            Err(error) => return Ok(Err(format!("The metrics file {name} cannot be read: {error}. Check its path under [metrics]."))),
+            Err(error) => {
+                return Ok(Err(format!("The metrics file {name} cannot be read: {error}. Check its path under [metrics].")));
+            }
         };
         let cursor = Digest::of(&bytes).to_string();
         if view::metric_cursor(&*self.store.read()?, &name)?.as_deref() == Some(&cursor) {

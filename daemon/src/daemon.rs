@@ -22,7 +22,7 @@ use crate::run::script::{Scripts, reference};
 use crate::schedule::board::{Board, Claim, Waiter};
 use crate::schedule::ledger::Planner;
 use crate::schedule::recover;
-use crate::store::{Change, CommitError, Mode, NewOccurrence, OpenError, Op, Store, TriggerKind, view};
+use crate::store::{Change, CommitError, Mode, NewOccurrence, Op, OpenError, Store, TriggerKind, view};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -218,7 +218,8 @@ impl Engine {
             current: current.clone(),
         });
         let runner = Arc::new(Runner::new(tools, scripts.clone(), board.clone(), pulse.clone()));
-        let outbox = Arc::new(Outbox::new(store.clone(), clock.clone(), network, adapters.clone(), current.clone(), pulse.clone()));
+        let outbox =
+            Arc::new(Outbox::new(store.clone(), clock.clone(), network, adapters.clone(), current.clone(), pulse.clone()));
         let collector = Mutex::new(Collector::new(store.clone(), clock.clone(), current.clone()));
         let source = Source { file: file.to_owned(), base, files: Mutex::new(files), socket, root };
         let engine = Self {

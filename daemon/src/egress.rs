@@ -99,7 +99,11 @@ struct Shared {
 #[derive(Default)]
 struct Engine {
     runtime: Option<Runtime>,
-    client: Option<Client>,
+    /// For requests that only read: keeps connections for the next one.
+    reading: Option<Client>,
+    /// For all others: a kept connection may just have been closed by the other side, and then nobody could tell
+    /// whether the request was carried out. They get a new one each time.
+    writing: Option<Client>,
 }
 
 impl Drop for Engine {
@@ -136,7 +140,8 @@ impl Egress {
         *self.shared.manners.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(manners);
         *self.shared.allow.write().unwrap_or_else(PoisonError::into_inner) = allow;
         // Open connections were checked under the old rules: the next request starts without any.
-        self.engine.lock().unwrap_or_else(PoisonError::into_inner).client = None;
+        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        (engine.reading, engine.writing) = (None, None);
         Ok(())
     }
 
@@ -146,7 +151,7 @@ impl Egress {
         self.shared.hosts.resting(url.host_str()?.trim_end_matches('.'), self.shared.clock.now())
     }
 
-    fn start(&self) -> Result<(tokio::runtime::Handle, Client), NetworkError> {
+    fn start(&self, harmless: bool) -> Result<(tokio::runtime::Handle, Client), NetworkError> {
         let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
         if engine.runtime.is_none() {
             let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -161,17 +166,16 @@ impl Egress {
                 })?;
             engine.runtime = Some(runtime);
         }
-        if engine.client.is_none() {
-            engine.client = Some(client(&self.shared.allow)?);
+        let handle = engine.runtime.as_ref().expect("it was made above").handle().clone();
+        let (kept, idle) = if harmless { (&mut engine.reading, 2) } else { (&mut engine.writing, 0) };
+        if let Some(client) = kept {
+            return Ok((handle, client.clone()));
         }
-        match (&engine.runtime, &engine.client) {
-            (Some(runtime), Some(client)) => Ok((runtime.handle().clone(), client.clone())),
-            _ => unreachable!("both were made above"),
-        }
+        Ok((handle, kept.insert(client(&self.shared.allow, idle)?).clone()))
     }
 }
 
-fn client(allow: &SharedAllow) -> Result<Client, NetworkError> {
+fn client(allow: &SharedAllow, idle: usize) -> Result<Client, NetworkError> {
     // An error says that a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || {
@@ -183,7 +187,7 @@ fn client(allow: &SharedAllow) -> Result<Client, NetworkError> {
             .dns_resolver(Arc::new(Guard(allow.clone())))
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(2)
+            .pool_max_idle_per_host(idle)
             .tcp_nodelay(true)
     };
     // The system's certificates first: they are kept up to date and know a firm's own. A minimal server has none.
@@ -200,7 +204,7 @@ fn client(allow: &SharedAllow) -> Result<Client, NetworkError> {
 impl Network for Egress {
     fn send(&self, request: &Request) -> Result<Response, NetworkError> {
         let prepared = Prepared::new(request)?;
-        let (runtime, client) = self.start()?;
+        let (runtime, client) = self.start(prepared.harmless())?;
         let (shared, timeout) = (self.shared.clone(), request.timeout);
         let (answer, wait) = mpsc::sync_channel(1);
         // A task rather than `block_on`: that one panics when the caller happens to run inside a runtime.
@@ -236,7 +240,8 @@ impl Stage {
         let span = crate::domain::show_span(timeout);
         match self.0.load(Ordering::SeqCst) {
             Self::WAITING => NetworkError::NotSent(format!(
-                "Other requests to {host} are still under way, and after {span} it was not this one's turn. It is tried again later."
+                "Other requests to {host} are still under way, and after {span} it was not this one's turn. It is tried again \
+                 later."
             )),
             Self::CONNECTING => {
                 NetworkError::NotSent(format!("{host} did not accept a connection within {span}. It is tried again later."))
@@ -503,7 +508,8 @@ fn follow(request: &mut Prepared, target: &Target, status: u16, to: &str) -> Res
     }
     if request.url.scheme() == "https" && next.scheme() != "https" {
         return Err(NetworkError::Forbidden(format!(
-            "{target} redirects from https to {next}, where anybody on the way can read along; it is not followed. Use an address that stays on https."
+            "{target} redirects from https to {next}, where anybody on the way can read along; it is not followed. Use an \
+             address that stays on https."
         )));
     }
     let upgraded = request.url.port().is_none() && next.port().is_none() && request.url.host() == next.host();

@@ -104,7 +104,13 @@ pub struct Pulse {
 
 impl Default for Pulse {
     fn default() -> Self {
-        Self { happenings: broadcast::channel(256).0, meters: Meters::default(), outbox: Nudge::default(), planner: Nudge::default(), collector: Nudge::default() }
+        Self {
+            happenings: broadcast::channel(256).0,
+            meters: Meters::default(),
+            outbox: Nudge::default(),
+            planner: Nudge::default(),
+            collector: Nudge::default(),
+        }
     }
 }
 

@@ -421,7 +421,7 @@ impl Reader {
         let plain = |name| words(item, name).map(|t| text::from_text(&t, MAX_SUMMARY)).filter(|t| !t.is_empty());
         let html = || words(item, "content_html").map(|t| text::from_html(&t, MAX_SUMMARY));
         let link = |name| words(item, name).and_then(|u| self.address(&u, home));
-        let date = |name| words(item, name).and_then(|d| Timestamp::parse(&dates::tidy(&d)));
+        let date = |name| words(item, name).and_then(|d| json_date(&dates::tidy(&d)));
         let id = words(item, "id").unwrap_or_default();
         Draft {
             title: words(item, "title").map(|t| text::from_text(&t, MAX_TITLE)).unwrap_or_default(),
@@ -488,6 +488,16 @@ impl Reader {
                 format!("The feed has {} entries; the first {MAX_SIGNALS} are kept.", seen.len()),
             ));
         }
+        if cut && signals.is_empty() {
+            return Err(retry(
+                "cut-short",
+                lang.pick(
+                    "Le flux s'arrête avant sa première entrée complète. Il est relu plus tard.",
+                    "The feed ends before its first complete entry. It is read again later.",
+                ),
+                None,
+            ));
+        }
         Ok(SignalPage { signals, cursor: None, unchanged: false, remarks })
     }
 
@@ -535,6 +545,11 @@ fn words(json: &Json, name: &str) -> Option<String> {
         Json::Number(number) => Some(number.to_string()),
         _ => None,
     }
+}
+
+/// RFC 3339 as JSON Feed asks for, or the form of mail that some write.
+fn json_date(text: &str) -> Option<Timestamp> {
+    Timestamp::parse(text).or_else(|| chrono::DateTime::parse_from_rfc2822(text).ok().map(Timestamp::from))
 }
 
 /// The feed's own identifier, else a digest of a link that only this item has, else of what it says.

@@ -85,13 +85,16 @@ impl Adapters {
     /// The channel that serves an account.
     pub fn channel(&self, instance: &Instance, account: &Account) -> Arc<dyn Channel> {
         match &account.channel {
-            ChannelConfig::Folder(folder) => Arc::new(FolderChannel::new(
-                folder.clone(),
-                account.name.as_str(),
-                &account.network,
-                &instance.business.name,
-                account.max_chars,
-            )),
+            ChannelConfig::Folder(folder) => Arc::new(
+                FolderChannel::new(
+                    folder.clone(),
+                    account.name.as_str(),
+                    &account.network,
+                    &instance.business.name,
+                    account.max_chars,
+                )
+                .in_language(instance.business.language),
+            ),
         }
     }
 
@@ -150,7 +153,13 @@ impl Adapters {
         }
         let by_id = Arc::new(library.items.iter().enumerate().map(|(at, item)| (item.id.clone(), at)).collect::<HashMap<_, _>>());
         let library = Arc::new(library);
-        *known = Some(KnownLibrary { folder: config.folder.clone(), looked: now, stamp, library: library.clone(), by_id: by_id.clone() });
+        *known = Some(KnownLibrary {
+            folder: config.folder.clone(),
+            looked: now,
+            stamp,
+            library: library.clone(),
+            by_id: by_id.clone(),
+        });
         (library, by_id)
     }
 

@@ -194,13 +194,18 @@ impl Outbox {
         let reader = self.store.read()?;
         let freeze = view::mark(&reader, "freeze")?;
         if let Some(reason) = view::freeze(&reader)? {
-            return Ok(Next::Wait("held", language.pick(format!("tout est gelé : {reason}"), format!("everything is frozen: {reason}")), Timestamp::NEVER));
+            return Ok(Next::Wait(
+                "held",
+                language.pick(format!("tout est gelé : {reason}"), format!("everything is frozen: {reason}")),
+                Timestamp::NEVER,
+            ));
         }
         if row.kind == "notice" {
             return Ok(self.clear_notice(row, instance, freeze));
         }
         let Some((_, account)) = instance.accounts.iter().find(|(name, _)| name.as_str() == row.target) else {
-            let text = language.pick("le compte n'est plus dans la configuration", "the account is no longer in the configuration");
+            let text =
+                language.pick("le compte n'est plus dans la configuration", "the account is no longer in the configuration");
             return Ok(Next::Wait("held", text.into(), Timestamp::NEVER));
         };
         if let Some((_, reason)) = view::breakers(&reader)?.into_iter().find(|(name, _)| *name == row.target) {
@@ -208,14 +213,20 @@ impl Outbox {
             return Ok(Next::Wait("held", text, Timestamp::NEVER));
         }
         if let Some(opens) = opens_at(account, now, zone) {
-            let text = language.pick(format!("hors des heures du compte, jusqu'au {}", moment(opens)), format!("outside the account's hours, until {}", moment(opens)));
+            let text = language.pick(
+                format!("hors des heures du compte, jusqu'au {}", moment(opens)),
+                format!("outside the account's hours, until {}", moment(opens)),
+            );
             return Ok(Next::Wait("held", text, opens));
         }
         if view::in_flight(&reader, &row.target, row.id)? {
-            let text = language.pick("le message précédent du compte est encore en route", "the account's post before it is still on its way");
+            let text = language
+                .pick("le message précédent du compte est encore en route", "the account's post before it is still on its way");
             return Ok(Next::Wait("due", text.into(), now.plus(Duration::from_secs(2))));
         }
-        if let Some(next) = ceilings(account, &view::armed_since(&reader, &row.target, now.minus(DAY), row.id)?, now, language, moment) {
+        if let Some(next) =
+            ceilings(account, &view::armed_since(&reader, &row.target, now.minus(DAY), row.id)?, now, language, moment)
+        {
             return Ok(next);
         }
         drop(reader);
@@ -269,7 +280,8 @@ impl Outbox {
             return broken;
         }
         let Some(person) = instance.people.values().find(|p| p.name.as_str() == row.target) else {
-            let text = language.pick("cette personne n'est plus dans la configuration", "this person is no longer in the configuration");
+            let text =
+                language.pick("cette personne n'est plus dans la configuration", "this person is no longer in the configuration");
             return Next::Wait("held", text.into(), Timestamp::NEVER);
         };
         match serde_json::from_value(row.content.clone()) {
@@ -350,7 +362,14 @@ impl Outbox {
         }
     }
 
-    fn retry(&self, row: &DeliveryRow, why: &str, not_before: Option<Timestamp>, now: Timestamp, language: Language) -> Result<(), CommitError> {
+    fn retry(
+        &self,
+        row: &DeliveryRow,
+        why: &str,
+        not_before: Option<Timestamp>,
+        now: Timestamp,
+        language: Language,
+    ) -> Result<(), CommitError> {
         if row.attempts >= TRIES {
             let text = language.pick(
                 format!("abandonné après {} essais : {why} Réessayez avec : beffroi approve {} --again", row.attempts, row.id),
@@ -397,7 +416,11 @@ impl Outbox {
                 );
                 self.step(row, "unknown", text, now.plus(FIRST_WAIT.saturating_mul(4)), |_| {})
             }
-            None => self.ask_owner(row, language.pick("ce réseau ne permet pas de le vérifier", "this network cannot be read back"), language),
+            None => self.ask_owner(
+                row,
+                language.pick("ce réseau ne permet pas de le vérifier", "this network cannot be read back"),
+                language,
+            ),
         }
     }
 
@@ -439,7 +462,12 @@ impl Outbox {
         if let Some(reason) = tell {
             self.pulse.meters.delivery(to);
             tracing::info!(delivery = %row.id, target_name = %row.target, state = to, "{reason}");
-            self.pulse.tell(if row.kind == "notice" { "notice" } else { "post" }, row.id, to, format!("{}: {reason}", row.target));
+            self.pulse.tell(
+                if row.kind == "notice" { "notice" } else { "post" },
+                row.id,
+                to,
+                format!("{}: {reason}", row.target),
+            );
         }
         Ok(())
     }
@@ -478,7 +506,13 @@ fn opens_at(account: &Account, now: Timestamp, zone: crate::domain::Zone) -> Opt
 }
 
 /// Spacing lets posts drip; a count that is reached means something runs wild, and needs a person.
-fn ceilings(account: &Account, armed: &[Timestamp], now: Timestamp, language: Language, moment: impl Fn(Timestamp) -> String) -> Option<Next> {
+fn ceilings(
+    account: &Account,
+    armed: &[Timestamp],
+    now: Timestamp,
+    language: Language,
+    moment: impl Fn(Timestamp) -> String,
+) -> Option<Next> {
     let limits = &account.ceilings;
     if let Some(last) = armed.first() {
         let free = last.plus(limits.spacing);
@@ -490,9 +524,11 @@ fn ceilings(account: &Account, armed: &[Timestamp], now: Timestamp, language: La
             return Some(Next::Wait("held", text, free));
         }
     }
-    for (most, span, fr, en) in
-        [(limits.per_minute, MINUTE, "minute", "minute"), (limits.per_hour, HOUR, "heure", "hour"), (limits.per_day, DAY, "jour", "day")]
-    {
+    for (most, span, fr, en) in [
+        (limits.per_minute, MINUTE, "minute", "minute"),
+        (limits.per_hour, HOUR, "heure", "hour"),
+        (limits.per_day, DAY, "jour", "day"),
+    ] {
         let Some(most) = most else { continue };
         let from = now.minus(span);
         let count = armed.iter().filter(|at| **at > from).count();

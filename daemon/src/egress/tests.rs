@@ -298,6 +298,16 @@ fn a_reading_request_survives_a_stale_connection() {
 }
 
 #[test]
+fn a_request_that_changes_something_never_meets_a_stale_connection() {
+    let server = Server::saying(ok("closed without a word"));
+    let net = egress(&[server.rule()]);
+    for n in 1..=20 {
+        assert!(net.send(&Request::get(&server.url("/"))).is_ok());
+        assert_eq!(net.send(&post(&server.url("/"))).map(|r| r.status), Ok(200), "post {n}");
+    }
+}
+
+#[test]
 fn no_answer_in_time_is_lost() {
     let (hold, held) = mpsc::channel::<()>();
     let held = Mutex::new(held);
@@ -395,10 +405,14 @@ fn no_more_than_agreed_reach_one_host_at_once() {
             thread::spawn(move || net.send(&Request::get(&url)).map(|r| r.status))
         })
         .collect();
-    for _ in 0..6 {
-        arrived.recv().expect("a request arrives");
-        go.send(()).expect("the server listens");
+    let arrives = || arrived.recv().expect("a request arrives");
+    let let_one_go = || go.send(()).expect("the server listens");
+    (0..2).for_each(|_| arrives());
+    for _ in 0..4 {
+        let_one_go();
+        arrives();
     }
+    (0..2).for_each(|_| let_one_go());
     assert!(callers.into_iter().all(|c| c.join().expect("no panic") == Ok(200)));
     assert_eq!(seen_most.load(Ordering::SeqCst), 2);
 }

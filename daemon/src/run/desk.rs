@@ -108,7 +108,14 @@ pub(super) type Answer = Result<Json, Refusal>;
 
 impl RunDesk {
     /// A desk for an attempt that starts now.
-    pub fn new(tools: Arc<Tools>, instance: Arc<Instance>, facts: Facts, cancel: Arc<AtomicBool>, recorded: bool, begun: bool) -> Self {
+    pub fn new(
+        tools: Arc<Tools>,
+        instance: Arc<Instance>,
+        facts: Facts,
+        cancel: Arc<AtomicBool>,
+        recorded: bool,
+        begun: bool,
+    ) -> Self {
         let started = tools.clock.monotonic();
         Self {
             tools,
@@ -159,12 +166,7 @@ impl RunDesk {
 
     /// What an adapter is called with.
     pub(super) fn adapter_call(&self) -> Call<'_> {
-        Call {
-            now: self.facts.now,
-            network: &*self.tools.network,
-            zone: self.zone(),
-            language: self.instance.business.language,
-        }
+        Call { now: self.facts.now, network: &*self.tools.network, zone: self.zone(), language: self.instance.business.language }
     }
 
     /// What is left of the attempt's time.

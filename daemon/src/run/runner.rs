@@ -122,7 +122,8 @@ impl Runner {
                 return self.failed(claim, &facts, now, nothing, Usage::default(), text.trim_end(), None);
             }
         };
-        let desk = RunDesk::new(self.tools.clone(), instance.clone(), facts.clone(), claim.cancel.clone(), claim.recorded, claim.begun);
+        let desk =
+            RunDesk::new(self.tools.clone(), instance.clone(), facts.clone(), claim.cancel.clone(), claim.recorded, claim.begun);
         let limits = Limits { operations: workflow.budget.operations, memory: workflow.budget.memory };
         let (desk, Ended { outcome, operations, peak }) = self.scripts.execute(&compiled, Box::new(desk), limits);
         let desk: Box<dyn Any> = desk;
@@ -138,7 +139,9 @@ impl Runner {
         };
         match outcome {
             Outcome::Finished { value: _, line } => self.finished(claim, &facts, &instance, leavings, usage, line),
-            Outcome::Failed { problem, stop } => self.failed(claim, &facts, now, leavings, usage, problem.render().trim_end(), stop),
+            Outcome::Failed { problem, stop } => {
+                self.failed(claim, &facts, now, leavings, usage, problem.render().trim_end(), stop)
+            }
         }
     }
 
@@ -151,7 +154,8 @@ impl Runner {
         if !left.recorded {
             ops.push(Op::Occur(occurrence(facts)));
         }
-        let (planned, started) = left.effects.into_ops(claim.id, &workflow.name, instance, facts.now, || self.tools.store.next_run());
+        let (planned, started) =
+            left.effects.into_ops(claim.id, &workflow.name, instance, facts.now, || self.tools.store.next_run());
         ops.extend(planned);
         if !left.log.is_empty() {
             ops.push(Op::Log { id: claim.id, lines: left.log });
@@ -189,7 +193,16 @@ impl Runner {
 
     /// The change for an attempt that failed or was stopped: its log is kept, its plans are not.
     #[allow(clippy::too_many_arguments, reason = "the parts of one attempt, each used once")]
-    fn failed(&self, claim: Claim, facts: &Facts, now: Timestamp, left: Leavings, usage: Usage, error: &str, stop: Option<Stop>) -> Attempt {
+    fn failed(
+        &self,
+        claim: Claim,
+        facts: &Facts,
+        now: Timestamp,
+        left: Leavings,
+        usage: Usage,
+        error: &str,
+        stop: Option<Stop>,
+    ) -> Attempt {
         let workflow = &facts.workflow;
         let mut log = left.log;
         log.push(LogLine { at: self.tools.clock.now(), level: "error".into(), text: error.to_owned() });
@@ -206,7 +219,12 @@ impl Runner {
             let wait = workflow.backoff.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1))).min(LONGEST_BACKOFF);
             let start_at = now.plus(wait);
             if !left.recorded {
-                ops.push(Op::Attempt { id: claim.id, attempt: claim.attempt, interrupted: 0, version: workflow.version.to_string() });
+                ops.push(Op::Attempt {
+                    id: claim.id,
+                    attempt: claim.attempt,
+                    interrupted: 0,
+                    version: workflow.version.to_string(),
+                });
             }
             ops.push(Op::Postpone { id: claim.id, start_at, error: error.to_owned() });
             (End::Retry(start_at, format!("tried again in {}", show_span(wait))), false)
@@ -257,17 +275,27 @@ impl Runner {
                 format!("Il a échoué plusieurs fois de suite. Dernière erreur :\n\n{error}\n\nCorrigez-la, puis relancez-le : beffroi resume {}\n", workflow.name),
                 format!("It was paused because {reason}. The last error:\n\n{error}\n\nMend it, then let it go on: beffroi resume {}\n", workflow.name),
             );
-            let content = serde_json::to_string(&Notice { kind: "alert".into(), title, text, html: None }).expect("a notice is plain data");
+            let content =
+                serde_json::to_string(&Notice { kind: "alert".into(), title, text, html: None }).expect("a notice is plain data");
             let target = person.name.as_str().to_owned();
             let seal = crate::effects::seal(&target, &content, now, None);
-            let delivery = NewDelivery { target, held: None, content, seal, needs_yes: false, due: now, until: None, guards: None };
+            let delivery =
+                NewDelivery { target, held: None, content, seal, needs_yes: false, due: now, until: None, guards: None };
             Op::Notice { run, once: Some(format!("paused/{run}")), delivery: Box::new(delivery) }
         };
         instance.people.values().map(notice).collect()
     }
 
     /// What follows when the store has answered. Called on the store's thread: quick, and without committing anything itself.
-    fn settle(self: &Arc<Self>, mut claim: Claim, started: Timestamp, follow: Vec<Claim>, end: End, delivers: bool, answer: Answer) {
+    fn settle(
+        self: &Arc<Self>,
+        mut claim: Claim,
+        started: Timestamp,
+        follow: Vec<Claim>,
+        end: End,
+        delivers: bool,
+        answer: Answer,
+    ) {
         let now = self.tools.clock.now();
         match answer {
             Err(CommitError::Conflict(_)) if claim.redone < REDONE => {

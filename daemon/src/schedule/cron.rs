@@ -31,10 +31,7 @@
 
 mod calendar;
 mod describe;
-<<<<<<< HEAD
-=======
 mod hint;
->>>>>>> w-cron
 mod parse;
 mod zone;
 
@@ -148,11 +145,7 @@ impl Schedule {
     /// The first wrong field, with its place and a remedy. An expression that no day of any year can match is an error too.
     pub fn parse(text: &str, zone: Zone, dst: Dst) -> Result<Self, CronError> {
         let expression = parse::expression(text)?;
-<<<<<<< HEAD
-        let days = Days::of(&expression).ok_or_else(|| parse::impossible(text, &expression))?;
-=======
         let days = Days::of(&expression).ok_or_else(|| hint::impossible(text, &expression))?;
->>>>>>> w-cron
         Ok(Self {
             text: text.into(),
             times: Times::of(&expression),
@@ -200,31 +193,13 @@ impl Schedule {
 
     /// The expression in plain words: `Every day at 7:30`, `Chaque jour à 7 h 30`.
     pub fn describe(&self, language: Language) -> String {
-<<<<<<< HEAD
-        match parse::expression(&self.text) {
-            Ok(expression) => describe::sentence(&expression, language),
-            // Cannot happen: the text was read before. The text itself is then the best description.
-            Err(_) => self.text.trim().to_owned(),
-        }
-=======
         let expression = parse::expression(&self.text).expect("the same text was read when this schedule was made");
         describe::sentence(&expression, language)
->>>>>>> w-cron
     }
 
     /// The first matching local time after this one; both are seconds of a clock that never changes.
     fn naive_next(&self, after: i64) -> Option<i64> {
         let (today, second) = ((after + 1).div_euclid(DAY), (after + 1).rem_euclid(DAY));
-<<<<<<< HEAD
-        let day = self.days.at_or_after(today)?;
-        if day > today {
-            return Some(day * DAY + self.times.first());
-        }
-        match self.times.at_or_after(second) {
-            Some(second) => Some(today * DAY + second),
-            None => Some(self.days.at_or_after(today + 1)? * DAY + self.times.first()),
-        }
-=======
         // One search for the day is enough: today only counts while some of its times are left.
         let (earliest, time_today) = match self.times.at_or_after(second) {
             Some(time) => (today, time),
@@ -232,7 +207,6 @@ impl Schedule {
         };
         let day = self.days.at_or_after(earliest)?;
         Some(day * DAY + if day == today { time_today } else { self.times.first() })
->>>>>>> w-cron
     }
 
     /// Each local time counts once, at the first instant at which the clock shows it or a later time.

@@ -441,14 +441,18 @@ pub fn last_posts(db: &Connection, account: &str, most: usize) -> Result<Vec<(Ti
         "SELECT due, theme, item FROM delivery WHERE target = ?1 AND kind = 'post' AND state NOT IN ('cancelled', 'refused')
          ORDER BY due DESC, id DESC LIMIT ?2",
     )?
-    .query_map(params![account, i64::try_from(most).unwrap_or(i64::MAX)], |row| Ok((instant(row, "due")?, row.get(1)?, row.get(2)?)))?
+    .query_map(params![account, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
+        Ok((instant(row, "due")?, row.get(1)?, row.get(2)?))
+    })?
     .collect()
 }
 
 /// How many posts ended in a state in a span.
 pub fn ended_between(db: &Connection, state: &str, from: Timestamp, to: Timestamp) -> Result<usize> {
-    db.prepare_cached("SELECT count(*) FROM delivery WHERE kind = 'post' AND state = ?1 AND settled_at >= ?2 AND settled_at < ?3")?
-        .query_row(params![state, from.millis(), to.millis()], |row| row.get::<_, u32>(0).map(|n| n as usize))
+    db.prepare_cached(
+        "SELECT count(*) FROM delivery WHERE kind = 'post' AND state = ?1 AND settled_at >= ?2 AND settled_at < ?3",
+    )?
+    .query_row(params![state, from.millis(), to.millis()], |row| row.get::<_, u32>(0).map(|n| n as usize))
 }
 
 /// Whether a workflow ever used this once key.

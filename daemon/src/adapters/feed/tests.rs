@@ -109,11 +109,12 @@ fn json_feed_is_read_with_its_usual_mistakes() {
     let page = read(
         "{\"title\":null,\"home_page_url\":\"https://j.example\",\"items\":[
           {\"id\":\"1\",\"content_html\":\"<p>Du pain &amp; du\nbeurre</p>\",\"url\":\"/one\",\"date_published\":\"2026-03-20 10:00\"},
-          {\"id\":7,\"title\":\"Sept <7>\",\"content_text\":\"a < b\",\"tags\":3,\"external_url\":\"https://k.example/7\"}, 12, {}]}",
+          {\"id\":7,\"title\":\"Sept <7>\",\"content_text\":\"a < b\",\"tags\":3,\"external_url\":\"https://k.example/7\",\"date_modified\":\"Fri, 20 Mar 2026 10:00:00 GMT\"}, 12, {}]}",
     );
     let [one, seven] = &page.signals[..] else { panic!("{page:?}") };
     assert_eq!((one.title.as_str(), one.url.as_deref()), ("Du pain & du beurre", Some("https://shop.example/one")));
     assert_eq!(one.published, Timestamp::parse("2026-03-20T10:00:00Z"));
+    assert_eq!(seven.published, one.published);
     assert_eq!((seven.id.as_str(), seven.title.as_str(), seven.summary.as_str()), ("7", "Sept <7>", "a < b"));
     assert!(page.remarks[0].contains("left out: 2"), "{:?}", page.remarks);
     assert_eq!(refused(b"{\"items\": [").code, "malformed");
@@ -182,6 +183,7 @@ fn a_feed_that_ends_in_the_middle_gives_what_is_complete() {
     let page = read(&whole[..whole.find("</channel>").expect("in the text")]);
     assert_eq!(titles(&page), ["un"]);
     assert!(page.remarks[0].contains("ends in the middle"), "{:?}", page.remarks);
+    assert_eq!(refused(b"<rss><channel><title>News</title><item><ti").code, "cut-short");
 }
 
 #[test]

@@ -8,8 +8,8 @@ use crate::effects::{PlannedEvent, PlannedNotice, PlannedRun};
 use crate::kinds::Notice;
 use crate::network::{NetworkError, Request};
 use crate::run::desk::{Answer, RunDesk};
-use crate::run::function::Kind::{Any, Instant, List, Map, Text, When, Whole};
 use crate::run::function::Kind;
+use crate::run::function::Kind::{Any, Instant, List, Map, Text, When, Whole};
 use crate::run::function::Refusal;
 use crate::store::{MarkRead, view};
 use chrono::{Datelike, Timelike};
@@ -74,10 +74,10 @@ pub(super) const ROWS: &[Row] = &[
     }),
     row!(Pure json::write(need("value", Any, "anything")) -> Text, "Writes a value as JSON.", "let text = json::write(#{ a: 1 });", |_, mut args| Ok(args.any().to_string().into())),
     row!(Pure text::fit(need("text", Text, "a text"), need("max", Whole, "most characters")) -> Text,
-        "Shortens a text at a word, with \"…\" at the end, never inside a link or a tag.", "let short = text::fit(\"a long sentence\", 8);", |_, mut args| {
-            let (text, max) = (args.text(), args.whole());
-            Ok(words::fit(&text, usize::try_from(max).unwrap_or(0)).into())
-        }),
+    "Shortens a text at a word, with \"…\" at the end, never inside a link or a tag.", "let short = text::fit(\"a long sentence\", 8);", |_, mut args| {
+        let (text, max) = (args.text(), args.whole());
+        Ok(words::fit(&text, usize::try_from(max).unwrap_or(0)).into())
+    }),
     row!(Read text::words(need("text", Text, "a text")) -> List, "The words that carry the meaning: folded, without accents and little words.", "let words = text::words(\"Les croissants du matin\");",
         |desk, mut args| Ok(words::content_words(&args.text(), Some(desk.instance.business.language)).into())),
     row!(Pure text::similar(need("a", Text, "a text"), need("b", Text, "another text")) -> Number, "How alike two texts are, from 0 to 1.", "let alike = text::similar(\"pain frais\", \"du pain frais\");",
@@ -133,16 +133,23 @@ fn setting(desk: &mut RunDesk, mut args: Args) -> Answer {
     if given_default {
         return Ok(args.any());
     }
-    let known: Vec<&str> = desk.facts.workflow.settings.as_object().map(|m| m.keys().map(String::as_str).collect()).unwrap_or_default();
+    let known: Vec<&str> =
+        desk.facts.workflow.settings.as_object().map(|m| m.keys().map(String::as_str).collect()).unwrap_or_default();
     let near = crate::problem::did_you_mean(&name, known).map(|n| format!(" Did you mean \"{n}\"?")).unwrap_or_default();
-    let sentence = format!("the workflow \"{}\" has no setting \"{name}\".{near} Add it under settings, or give a default.", desk.workflow());
+    let sentence = format!(
+        "the workflow \"{}\" has no setting \"{name}\".{near} Add it under settings, or give a default.",
+        desk.workflow()
+    );
     Err(args.refuse(&sentence))
 }
 
 fn accounts(desk: &mut RunDesk, _: Args) -> Answer {
     let own = &desk.facts.workflow.accounts;
-    let names: Vec<&str> =
-        if own.is_empty() { desk.instance.accounts.keys().map(|n| n.as_str()).collect() } else { own.iter().map(|n| n.as_str()).collect() };
+    let names: Vec<&str> = if own.is_empty() {
+        desk.instance.accounts.keys().map(|n| n.as_str()).collect()
+    } else {
+        own.iter().map(|n| n.as_str()).collect()
+    };
     Ok(names.into())
 }
 
@@ -197,7 +204,9 @@ fn state_get(desk: &mut RunDesk, mut args: Args) -> Answer {
 
 fn put(desk: &mut RunDesk, key: String, value: Json, args: &Args) -> Answer {
     if value.to_string().len() > STATE_BYTES {
-        return Err(args.refuse("a value takes at most 1 MiB as JSON. Keep large things in files, or split them over several keys."));
+        return Err(
+            args.refuse("a value takes at most 1 MiB as JSON. Keep large things in files, or split them over several keys.")
+        );
     }
     desk.effects.state.insert(key, Some(value));
     Ok(Json::Null)
@@ -220,7 +229,9 @@ fn state_add(desk: &mut RunDesk, mut args: Args) -> Answer {
     let by = args.any();
     let sum = match (current(desk, &key)?.unwrap_or_else(|| 0.into()), &by) {
         (Json::Number(a), Json::Number(b)) => match (a.as_i64(), b.as_i64()) {
-            (Some(a), Some(b)) => a.checked_add(b).map(Json::from).ok_or_else(|| args.refuse("the sum is larger than a whole number can be."))?,
+            (Some(a), Some(b)) => {
+                a.checked_add(b).map(Json::from).ok_or_else(|| args.refuse("the sum is larger than a whole number can be."))?
+            }
             _ => json!(a.as_f64().unwrap_or_default() + b.as_f64().unwrap_or_default()),
         },
         _ => return Err(args.refuse(&format!("the value of \"{key}\" is not a number."))),
@@ -233,7 +244,8 @@ fn state_list(desk: &mut RunDesk, mut args: Args) -> Answer {
     let prefix = args.text();
     let (rows, count, newest) = desk.look(|db| view::state_list(db, &prefix))?;
     desk.reads.note(MarkRead::Prefix(prefix.clone(), count, newest));
-    let mut all: BTreeMap<String, Json> = rows.into_iter().map(|(k, v)| (k, serde_json::from_str(&v).unwrap_or_default())).collect();
+    let mut all: BTreeMap<String, Json> =
+        rows.into_iter().map(|(k, v)| (k, serde_json::from_str(&v).unwrap_or_default())).collect();
     for (key, value) in desk.effects.state.iter().filter(|(k, _)| k.starts_with(&prefix)) {
         match value {
             Some(value) => all.insert(key.clone(), value.clone()),
@@ -275,7 +287,10 @@ fn notify_send(desk: &mut RunDesk, mut args: Args) -> Answer {
     };
     fields.end()?;
     if people.is_empty() {
-        desk.write_log("warn", &format!("nobody gets the notice \"{title}\": there is nobody under [people] in the configuration"));
+        desk.write_log(
+            "warn",
+            &format!("nobody gets the notice \"{title}\": there is nobody under [people] in the configuration"),
+        );
     }
     for to in people {
         let notice = Notice { kind: kind.clone(), title: title.clone(), text: text.clone(), html: html.clone() };
@@ -353,7 +368,13 @@ fn time_show(desk: &mut RunDesk, mut args: Args) -> Answer {
     let local = args.instant().local(desk.zone());
     let language = desk.instance.business.language;
     let Some(format) = args.given_text() else {
-        return Ok(format!("{} {} {}", show::weekday(local.date_naive(), language), show::day(local.date_naive(), language), local.format("%H:%M")).into());
+        return Ok(format!(
+            "{} {} {}",
+            show::weekday(local.date_naive(), language),
+            show::day(local.date_naive(), language),
+            local.format("%H:%M")
+        )
+        .into());
     };
     // chrono answers a wrong format only when it is written out.
     let mut out = String::new();
@@ -377,4 +398,3 @@ fn time_part(desk: &mut RunDesk, mut args: Args) -> Answer {
         _ => return Err(args.refuse("the part is hour, minute, day, weekday, month, week or year.")),
     })
 }
-

@@ -99,8 +99,11 @@ fn next(desk: &mut RunDesk, mut args: Args) -> Answer {
         })
         .collect();
     let account_name = account.name.as_str();
-    let mut used: HashMap<String, Use> =
-        desk.look(|db| view::item_uses(db, account_name))?.into_iter().map(|(id, last, count)| (id, Use { last, count })).collect();
+    let mut used: HashMap<String, Use> = desk
+        .look(|db| view::item_uses(db, account_name))?
+        .into_iter()
+        .map(|(id, last, count)| (id, Use { last, count }))
+        .collect();
     let mut recent: Vec<(Timestamp, String, String)> = desk
         .look(|db| view::last_posts(db, account_name, LOOK_BACK))?
         .into_iter()
@@ -196,7 +199,9 @@ fn digest(desk: &mut RunDesk, mut args: Args) -> Answer {
         .collect();
     for row in view::workflows(&reader).map_err(stopped)? {
         if let Some(why) = row.paused {
-            needs.push(language.pick(format!("« {} » est en pause : {why}", row.name), format!("\"{}\" is paused: {why}", row.name)));
+            needs.push(
+                language.pick(format!("« {} » est en pause : {why}", row.name), format!("\"{}\" is paused: {why}", row.name)),
+            );
         }
     }
     drop(reader);

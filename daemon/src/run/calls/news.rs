@@ -10,8 +10,8 @@ use crate::kinds::{KindError, Signal};
 use crate::run::desk::{Answer, RunDesk};
 use crate::run::function::Kind::Map;
 use crate::run::function::Refusal;
-use crate::store::view::{self, SignalRow};
 use crate::store::NewSignal;
+use crate::store::view::{self, SignalRow};
 use serde_json::json;
 use std::time::Duration;
 
@@ -92,8 +92,12 @@ fn poll(desk: &mut RunDesk, feed: &Feed) -> Result<FeedRead, Refusal> {
     }
     let ids: Vec<&str> = page.signals.iter().map(|s| s.id.as_str()).collect();
     let known = desk.look(|db| view::known_signals(db, &name, &ids))?;
-    let mut signals: Vec<NewSignal> =
-        page.signals.iter().filter(|s| !known.contains(&s.id)).map(|s| NewSignal { signal: s.clone(), feed: name.clone() }).collect();
+    let mut signals: Vec<NewSignal> = page
+        .signals
+        .iter()
+        .filter(|s| !known.contains(&s.id))
+        .map(|s| NewSignal { signal: s.clone(), feed: name.clone() })
+        .collect();
     // Oldest first, as they happened; what has no date keeps its place in the feed, which is newest first.
     signals.reverse();
     signals.sort_by_key(|s| s.signal.published);
@@ -111,14 +115,24 @@ fn rising(desk: &mut RunDesk, mut args: Args) -> Answer {
     let since = now.minus(window + baseline);
     let mut rows = desk.look(|db| view::signals_since(db, since))?;
     for read in &desk.effects.feeds {
-        rows.extend(read.signals.iter().map(|new| SignalRow { feed: new.feed.clone(), seen_at: now, signal: new.signal.clone() }));
+        rows.extend(read.signals.iter().map(|new| SignalRow {
+            feed: new.feed.clone(),
+            seen_at: now,
+            signal: new.signal.clone(),
+        }));
     }
     let instance = desk.instance.clone();
     let known: Vec<(&SignalRow, &Feed)> =
         rows.iter().filter_map(|row| instance.feeds.values().find(|f| f.name.as_str() == row.feed).map(|f| (row, f))).collect();
     let sightings: Vec<Sighting<'_>> = known
         .iter()
-        .map(|(row, feed)| Sighting { signal: &row.signal, feed: &row.feed, topic: &feed.topic, weight: feed.weight, seen: row.seen_at })
+        .map(|(row, feed)| Sighting {
+            signal: &row.signal,
+            feed: &row.feed,
+            topic: &feed.topic,
+            weight: feed.weight,
+            seen: row.seen_at,
+        })
         .collect();
     let business = &instance.business;
     let inquiry = Inquiry {

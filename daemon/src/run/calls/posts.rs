@@ -54,7 +54,9 @@ fn plan(desk: &mut RunDesk, mut args: Args) -> Answer {
         (Some(_), Some(_)) => return Err(fields.refuse("give accounts or account, not both.")),
         (Some(many), None) => many,
         (None, Some(one)) => vec![one],
-        (None, None) if desk.facts.workflow.accounts.is_empty() => desk.instance.accounts.keys().map(|n| n.as_str().to_owned()).collect(),
+        (None, None) if desk.facts.workflow.accounts.is_empty() => {
+            desk.instance.accounts.keys().map(|n| n.as_str().to_owned()).collect()
+        }
         (None, None) => desk.facts.workflow.accounts.iter().map(|n| n.as_str().to_owned()).collect(),
     };
     let accounts: Vec<Account> =
@@ -84,7 +86,9 @@ fn plan(desk: &mut RunDesk, mut args: Args) -> Answer {
     let campaign = fields.text("campaign")?.unwrap_or_else(|| desk.workflow().as_str().to_owned());
     let why = match fields.any("why") {
         None => Vec::new(),
-        Some(Json::Array(reasons)) => reasons.into_iter().map(|r| r.as_str().map_or_else(|| r.to_string(), str::to_owned)).collect(),
+        Some(Json::Array(reasons)) => {
+            reasons.into_iter().map(|r| r.as_str().map_or_else(|| r.to_string(), str::to_owned)).collect()
+        }
         Some(Json::String(reason)) => vec![reason],
         Some(_) => return Err(fields.refuse("the key \"why\" needs a text or a list of texts.")),
     };
@@ -103,7 +107,8 @@ fn plan(desk: &mut RunDesk, mut args: Args) -> Answer {
     let taken = match &once {
         None => false,
         Some(key) => {
-            desk.effects.posts.iter().any(|p| p.once.as_ref() == Some(key)) || desk.look(|db| view::once_used(db, desk.workflow().as_str(), key))?
+            desk.effects.posts.iter().any(|p| p.once.as_ref() == Some(key))
+                || desk.look(|db| view::once_used(db, desk.workflow().as_str(), key))?
         }
     };
     fields.end()?;
@@ -143,7 +148,10 @@ impl RunDesk {
         if account.max_chars == 0 || words::count(&text, &account.network) <= account.max_chars {
             return text;
         }
-        let line = format!("the text for {} was shortened to the {} characters that {} takes", account.name, account.max_chars, account.network);
+        let line = format!(
+            "the text for {} was shortened to the {} characters that {} takes",
+            account.name, account.max_chars, account.network
+        );
         self.write_log("warn", &line);
         words::fit_for(&text, account.max_chars, &account.network)
     }
@@ -187,7 +195,9 @@ fn read_guards(desk: &RunDesk, mut given: Fields, on_fail: OnFail) -> Result<Gua
         return Err(given.refuse(&format!("there is no catalog \"{name}\" under [catalogs].")));
     }
     if desk.instance.catalogs.is_empty() {
-        return Err(given.refuse("there is no catalog in the configuration, so stock cannot be guarded. Add one under [catalogs]."));
+        return Err(
+            given.refuse("there is no catalog in the configuration, so stock cannot be guarded. Add one under [catalogs].")
+        );
     }
     given.end()?;
     Ok(Guards { sku, catalog, at_least, price, max_age, on_fail })
@@ -203,9 +213,7 @@ fn recent(desk: &mut RunDesk, mut args: Args) -> Answer {
     let since = desk.facts.now.minus(span);
     desk.built_on(posts_mark(&account.name))?;
     let rows = desk.look(|db| view::recent_posts(db, account.name.as_str(), since))?;
-    let entry = |post: Option<String>, text: &Json, at: Timestamp, state: &str, theme: Option<&String>, item: Option<&String>| {
-        json!({ "post": post, "text": text, "at": at.millis(), "state": state, "theme": theme, "item": item })
-    };
+    let entry = |post: Option<String>, text: &Json, at: Timestamp, state: &str, theme: Option<&String>, item: Option<&String>| json!({ "post": post, "text": text, "at": at.millis(), "state": state, "theme": theme, "item": item });
     let mut list: Vec<Json> = Vec::new();
     for post in &desk.effects.posts {
         for d in post.deliveries.iter().filter(|d| d.account == account.name) {

@@ -24,7 +24,8 @@ impl RunDesk {
     /// The catalogs with this name, or all.
     fn stocks(&mut self, catalog: Option<&str>) -> Result<Vec<Arc<Stock>>, Refusal> {
         let instance = self.instance.clone();
-        let chosen: Vec<&CatalogConfig> = instance.catalogs.values().filter(|c| catalog.is_none_or(|name| name == c.name.as_str())).collect();
+        let chosen: Vec<&CatalogConfig> =
+            instance.catalogs.values().filter(|c| catalog.is_none_or(|name| name == c.name.as_str())).collect();
         if let (Some(name), true) = (catalog, chosen.is_empty()) {
             return Err(Refusal::Error(format!("There is no catalog \"{name}\" under [catalogs].")));
         }

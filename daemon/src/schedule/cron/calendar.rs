@@ -113,12 +113,7 @@ impl Days {
         } else {
             vec![Search::build(months, month_days, weekdays)]
         };
-<<<<<<< HEAD
-        // An alternative that no day of any year matches (30 February, or a Friday) would be searched in vain each time.
-        Self { searches: searches.into_iter().filter(|search| search.at_or_after(0).is_some()).collect(), all }
-=======
         Self { searches: searches.into_iter().flatten().collect(), all }
->>>>>>> w-cron
     }
 
     /// The first matching day that is not before this one; days are counted from 1970-01-01.
@@ -133,20 +128,6 @@ impl Days {
 }
 
 impl Search {
-<<<<<<< HEAD
-    fn build(months: u64, month_days: MonthDays, weekdays: Weekdays) -> Self {
-        let text = format!(
-            "0 0 0 {} {} {}",
-            numbers(month_days.candidates(), 1..32),
-            numbers(months, 1..13),
-            numbers(weekdays.candidates() << 1, 1..8), // the crate's Sunday is 1
-        );
-        Self {
-            candidates: build(&text),
-            month_days: (month_days.from_end != 0).then_some(month_days),
-            weekdays: (weekdays.last != 0 || weekdays.nth != [0; 5]).then_some(weekdays),
-        }
-=======
     /// None when the two conditions leave no day of the month.
     fn build(months: u64, month_days: MonthDays, weekdays: Weekdays) -> Option<Self> {
         let days = month_days.candidates() & weekdays.candidate_days();
@@ -166,7 +147,6 @@ impl Search {
         };
         // An alternative that no day of any year matches (30 February, or a Friday) would be searched in vain each time.
         search.at_or_after(0).is_some().then_some(search)
->>>>>>> w-cron
     }
 
     fn at_or_after(&self, day: i64) -> Option<i64> {
@@ -219,8 +199,6 @@ impl Weekdays {
             || has(u64::from(self.nth[week as usize]), weekday)
     }
 
-<<<<<<< HEAD
-=======
     /// The days of the month that can match: the second Friday is one of the days from 8 to 14.
     fn candidate_days(self) -> u64 {
         if self.every != 0 {
@@ -231,7 +209,6 @@ impl Weekdays {
         weeks.fold(last, |set, (week, _)| set | full(week * 7 + 1..(week * 7 + 8).min(32)))
     }
 
->>>>>>> w-cron
     /// The weekdays that match in some week.
     fn candidates(self) -> u64 {
         self.nth.iter().fold(self.every | self.last, |set, nth| set | u64::from(*nth))

@@ -153,10 +153,6 @@ impl Words {
         let yearly = months.count_ones() == 1 && days.values.count_ones() == 1 && days.last == 0;
         if yearly && any_weekday && !either {
             let (day, month) = (days.values.trailing_zeros(), MONTHS[months.trailing_zeros() as usize - 1]);
-<<<<<<< HEAD
-            let date = self
-                .pick(format!("chaque année le {} {}", self.ordinal(day), month.0), format!("every year on {day} {}", month.1));
-=======
             let leap = (day, month) == (29, MONTHS[1]);
             let year = if leap {
                 self.pick("chaque année bissextile", "every leap year")
@@ -164,26 +160,16 @@ impl Words {
                 self.pick("chaque année", "every year")
             };
             let date = self.pick(format!("{year} le {} {}", self.ordinal(day), month.0), format!("{year} on {day} {}", month.1));
->>>>>>> w-cron
             return (date, false);
         }
         let phrase = match (any_day, any_weekday) {
             _ if either => format!("{} {} {}", self.month_days(days), self.and(), self.weekdays(weekdays)),
             (true, _) => self.weekdays(weekdays),
             (_, true) => self.month_days(days),
-<<<<<<< HEAD
-            _ => format!(
-                "{}{}{}",
-                self.month_days(days),
-                self.pick(", seulement si c'est ", ", only if it is "),
-                self.one_of(weekdays)
-            ),
-=======
             _ => {
                 let only = self.pick("seulement si c'est", "only if it is");
                 format!("{} ({only} {})", self.month_days(days), self.one_of(weekdays))
             }
->>>>>>> w-cron
         };
         let months = if all_months { String::new() } else { format!(" {}", self.months(months)) };
         (format!("{phrase}{months}"), false)
@@ -195,11 +181,7 @@ impl Words {
             1 => self.pick("l'avant-dernier jour", "the last day but one").to_owned(),
             _ => self.pick(format!("{back} jours avant le dernier jour"), format!("{back} days before the last day")),
         });
-<<<<<<< HEAD
-        if days.step > 1 && days.last == 0 {
-=======
         if (2..=15).contains(&days.step) {
->>>>>>> w-cron
             let step = days.step;
             return self.pick(
                 format!("tous les {step} jours à partir du 1er du mois"),
@@ -216,11 +198,7 @@ impl Words {
             }
         }
         parts.extend(from_end);
-<<<<<<< HEAD
-        let on = if parts[0].starts_with("from") { "" } else { self.pick("", "on ") };
-=======
         let on = if parts[0].starts_with("the ") { "on " } else { "" };
->>>>>>> w-cron
         format!("{on}{} {}", self.join(&parts, self.and()), self.of_the_month())
     }
 

@@ -1,19 +1,11 @@
 //! Reads the text of an expression into the numbers it means.
 //!
 //! In: what a person wrote. Out: one set of numbers per field, or an error with field, place and remedy.
-<<<<<<< HEAD
-//! Never: knows about zones or dates; whether a day exists is found by the calendar, only the sentence about it is made here.
-
-use super::CronError;
-use super::calendar::{MonthDays, Weekdays, full, has};
-use crate::problem::did_you_mean;
-=======
 //! Never: knows about zones or dates; whether a day exists is found by the calendar.
 
 use super::CronError;
 use super::calendar::{MonthDays, Weekdays, full, has};
 use super::hint;
->>>>>>> w-cron
 use std::ops::Range;
 
 /// English month names as crontab(5) writes them.
@@ -21,9 +13,6 @@ pub(super) const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun",
 /// English weekday names as crontab(5) writes them; the place is the number.
 pub(super) const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
-<<<<<<< HEAD
-const ORDER: &str = "The order is: minute, hour, day of the month, month, weekday.";
-=======
 /// Short forms and the five fields they stand for.
 pub(super) const SHORTHANDS: [(&str, &str); 7] = [
     ("@yearly", "0 0 1 1 *"),
@@ -34,7 +23,6 @@ pub(super) const SHORTHANDS: [(&str, &str); 7] = [
     ("@midnight", "0 0 * * *"),
     ("@hourly", "0 * * * *"),
 ];
->>>>>>> w-cron
 
 /// An expression as numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,11 +73,7 @@ impl Field {
 
 /// What a field is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-<<<<<<< HEAD
-enum Unit {
-=======
 pub(super) enum Unit {
->>>>>>> w-cron
     Second,
     Minute,
     Hour,
@@ -138,11 +122,7 @@ impl Unit {
         }
     }
 
-<<<<<<< HEAD
-    fn names(self) -> (&'static [&'static str], u32) {
-=======
     pub(super) fn names(self) -> (&'static [&'static str], u32) {
->>>>>>> w-cron
         match self {
             Month => (&MONTHS, 1),
             Weekday => (&WEEKDAYS, 0),
@@ -153,15 +133,6 @@ impl Unit {
 
 /// A piece of the text with its place.
 #[derive(Clone, Copy)]
-<<<<<<< HEAD
-struct Piece<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-impl<'a> Piece<'a> {
-    fn span(self) -> Range<usize> {
-=======
 pub(super) struct Piece<'a> {
     pub(super) text: &'a str,
     pub(super) at: usize,
@@ -169,7 +140,6 @@ pub(super) struct Piece<'a> {
 
 impl<'a> Piece<'a> {
     pub(super) fn span(self) -> Range<usize> {
->>>>>>> w-cron
         self.at..self.at + self.text.len()
     }
 
@@ -207,14 +177,6 @@ pub(super) fn expression(text: &str) -> Result<Expression, CronError> {
         [word] if word.text.starts_with('@') => shorthand(*word),
         [minute, hour, day, month, weekday] => fields(None, [*minute, *hour, *day, *month, *weekday]),
         [second, minute, hour, day, month, weekday] => fields(Some(*second), [*minute, *hour, *day, *month, *weekday]),
-<<<<<<< HEAD
-        _ => Err(wrong_count(text, &words)),
-    }
-    .map_err(|error| opening(text, &words).or_else(|| command(text, &words)).unwrap_or_else(|| with_order_hint(error, &words)))
-}
-
-fn fields(second: Option<Piece<'_>>, five: [Piece<'_>; 5]) -> Result<Expression, CronError> {
-=======
         _ => Err(hint::wrong_count(text, &words)),
     }
     .map_err(|error| hint::better(text, &words, error))
@@ -222,7 +184,6 @@ fn fields(second: Option<Piece<'_>>, five: [Piece<'_>; 5]) -> Result<Expression,
 
 /// Reads the fields, with or without seconds.
 pub(super) fn fields(second: Option<Piece<'_>>, five: [Piece<'_>; 5]) -> Result<Expression, CronError> {
->>>>>>> w-cron
     let [minute, hour, day, month, weekday] = five;
     let seconds = match second {
         Some(second) => field(Second, second)?,
@@ -239,139 +200,11 @@ pub(super) fn fields(second: Option<Piece<'_>>, five: [Piece<'_>; 5]) -> Result<
 }
 
 fn shorthand(word: Piece<'_>) -> Result<Expression, CronError> {
-<<<<<<< HEAD
-    const KNOWN: [(&str, &str); 7] = [
-        ("@yearly", "0 0 1 1 *"),
-        ("@annually", "0 0 1 1 *"),
-        ("@monthly", "0 0 1 * *"),
-        ("@weekly", "0 0 * * 0"),
-        ("@daily", "0 0 * * *"),
-        ("@midnight", "0 0 * * *"),
-        ("@hourly", "0 * * * *"),
-    ];
-    let lower = word.text.to_ascii_lowercase();
-    if let Some((_, means)) = KNOWN.iter().find(|(name, _)| *name == lower) {
-        return expression(means);
-    }
-    let (message, help) = match lower.as_str() {
-        "@reboot" => (
-            "\"@reboot\" is not a time: a workflow is due by the clock, not because the daemon was started.".to_owned(),
-            "Give it a time such as \"@hourly\" and let the setting \"missed\" decide what is made up for after a stop; to run it \
-             once now, use 'beffroi run'."
-                .to_owned(),
-        ),
-        "@every" => (
-            "\"@every\" is not a crontab word.".to_owned(),
-            "For every 15 minutes write \"*/15 * * * *\", for every 6 hours \"0 */6 * * *\".".to_owned(),
-        ),
-        _ => {
-            let near = did_you_mean(&lower, KNOWN.iter().map(|(name, _)| *name));
-            let near = near.map(|name| format!("Did you mean \"{name}\"? ")).unwrap_or_default();
-            (
-                format!("\"{}\" is not a known short form.", word.text),
-                format!("{near}There are @yearly, @annually, @monthly, @weekly, @daily, @midnight and @hourly."),
-            )
-        }
-    };
-    Err(CronError::new(word.span(), message, help))
-}
-
-fn wrong_count(text: &str, words: &[Piece<'_>]) -> CronError {
-    let span = words[0].at..text.trim_end().len();
-    if words.len() > 6 {
-        let help = if words.len() == 7 {
-            "A field for the year does not exist here. Write minute, hour, day of the month, month, weekday; or the same with \
-             seconds first."
-        } else {
-            "Write minute, hour, day of the month, month, weekday; or the same with seconds first. Lists are joined with commas \
-             and no spaces: \"0,30\"."
-        };
-        return CronError::new(
-            words[6].at..span.end,
-            format!("The expression has {} fields; there are 5, or 6 with seconds.", words.len()),
-            help,
-        );
-    }
-    let plural = if words.len() == 1 { "field" } else { "fields" };
-    let stars = " *".repeat(5 - words.len());
-    let written = words.iter().map(|word| word.text).collect::<Vec<_>>().join(" ");
-    let filled = format!("{written}{stars}");
-    let example = if expression(&filled).is_ok() {
-        format!("If the rest does not matter, write \"{filled}\".")
-    } else {
-        "Every day at 7:30 is \"30 7 * * *\".".to_owned()
-    };
-    CronError::new(
-        span,
-        format!("The expression has {} {plural}; crontab needs 5: minute, hour, day of the month, month, weekday.", words.len()),
-        example,
-    )
-}
-
-/// The error for a first word that cannot be followed by fields.
-fn opening(text: &str, words: &[Piece<'_>]) -> Option<CronError> {
-    let [first, second, ..] = words else { return None };
-    if first.text.eq_ignore_ascii_case("@every") {
-        return shorthand(*first).err();
-    }
-    if first.text.starts_with('@') {
-        let message = format!("Nothing may follow \"{}\".", first.text);
-        return Some(CronError::new(second.at..text.trim_end().len(), message, "It stands for the whole expression."));
-    }
-    first.text.to_ascii_uppercase().contains("TZ=").then(|| {
-        CronError::new(
-            first.span(),
-            "A time zone cannot be given inside the expression.",
-            "Leave it out here and name it with the setting \"zone\".",
-        )
-    })
-}
-
-/// The error for a whole line of a crontab: five fields and a command.
-fn command(text: &str, words: &[Piece<'_>]) -> Option<CronError> {
-    let [minute, hour, day, month, weekday, rest, ..] = words else { return None };
-    // `friL` or `5#2` is a field of an expression with seconds; a path, a file name or a longer word is not.
-    let name = rest.text.trim_matches(|c: char| !c.is_alphabetic());
-    let foreign = rest.text.starts_with(['/', '.', '~']) || (name.len() > 4 && !name.contains([',', '-', '*']));
-    let readable = foreign && fields(None, [*minute, *hour, *day, *month, *weekday]).is_ok();
-    readable.then(|| {
-        CronError::new(
-            rest.at..text.trim_end().len(),
-            "A command follows the five fields.",
-            "Write only the five fields here; what is done is the workflow's script.",
-        )
-    })
-}
-
-/// Adds what was probably meant when two neighbouring fields were exchanged.
-fn with_order_hint(error: CronError, words: &[Piece<'_>]) -> CronError {
-    if !(5..=6).contains(&words.len()) {
-        return error;
-    }
-    let Some(wrong) = words.iter().position(|word| word.span().contains(&error.span.start)) else { return error };
-    let first = words.len() - 5;
-    for left in first..words.len() - 1 {
-        if left != wrong && left + 1 != wrong {
-            continue;
-        }
-        let mut order = words.to_vec();
-        order.swap(left, left + 1);
-        let second = if first == 1 { Some(order[0]) } else { None };
-        let five: [Piece<'_>; 5] = order[first..].try_into().expect("five fields follow the optional seconds");
-        if fields(second, five).is_ok() {
-            let meant = order.iter().map(|word| word.text).collect::<Vec<_>>().join(" ");
-            let help = format!("{} {ORDER} Did you mean \"{meant}\"?", error.help);
-            return CronError { help: help.trim_start().to_owned(), ..error };
-        }
-    }
-    error
-=======
     let lower = word.text.to_ascii_lowercase();
     match SHORTHANDS.iter().find(|(name, _)| *name == lower) {
         Some((_, means)) => expression(means),
         None => Err(hint::unknown_shorthand(word)),
     }
->>>>>>> w-cron
 }
 
 fn field(unit: Unit, piece: Piece<'_>) -> Result<Field, CronError> {
@@ -506,12 +339,8 @@ fn special(unit: Unit, item: Piece<'_>, field: &mut Field) -> Result<bool, CronE
     match unit {
         MonthDay if upper.ends_with('W') => wrong(
             "\"W\", the nearest working day, is not supported",
-<<<<<<< HEAD
-            "Name the days, such as \"1,15\"; or choose weekdays in the last field, such as \"1-5\" or \"1#1\" for the first Monday.",
-=======
             "Name the days, such as \"1,15\"; or choose weekdays in the last field, such as \"1-5\" or \"1#1\" for the first \
              Monday.",
->>>>>>> w-cron
         ),
         MonthDay if upper.starts_with('L') => {
             let back = match upper.strip_prefix("L-") {
@@ -552,21 +381,12 @@ fn special(unit: Unit, item: Piece<'_>, field: &mut Field) -> Result<bool, CronE
             }
             let (day, nth) = item.split('#').expect("the element has a #");
             let weekday = value(unit, day, item)? % 7;
-<<<<<<< HEAD
-            match nth.text.parse::<usize>() {
-                Ok(nth @ 1..=5) => {
-                    field.nth[nth - 1] |= 1 << weekday;
-                    Ok(true)
-                }
-                _ => wrong(
-=======
             match ["1", "2", "3", "4", "5"].iter().position(|known| *known == nth.text) {
                 Some(nth) => {
                     field.nth[nth] |= 1 << weekday;
                     Ok(true)
                 }
                 None => wrong(
->>>>>>> w-cron
                     "after \"#\" comes a number from 1 to 5",
                     "\"5#2\" is the second Friday of the month; the last one is \"5L\".",
                 ),
@@ -609,11 +429,7 @@ fn value(unit: Unit, piece: Piece<'_>, item: Piece<'_>) -> Result<u32, CronError
             format!("{} Ranges are written \"1-5\", lists \"1,5\", steps \"*/5\".", unit.bounds()),
         );
     }
-<<<<<<< HEAD
-    if let Some(meant) = meant_name(unit, &lower) {
-=======
     if let Some(meant) = hint::meant_name(unit, &lower) {
->>>>>>> w-cron
         return wrong("this is not a name crontab knows", format!("Did you mean \"{meant}\"?"));
     }
     if let Some(other) = [Month, Weekday].into_iter().find(|other| *other != unit && other.names().0.contains(&lower.as_str())) {
@@ -628,115 +444,3 @@ fn value(unit: Unit, piece: Piece<'_>, item: Piece<'_>) -> Result<u32, CronError
     }
     wrong(if names.is_empty() { "this is not a number" } else { "this is not a number or a name" }, unit.bounds().to_owned())
 }
-<<<<<<< HEAD
-
-/// The name meant by a slip of the hand, a long form, or a French word.
-fn meant_name(unit: Unit, lower: &str) -> Option<&'static str> {
-    const LONG: [&str; 19] = [
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-        "sunday",
-        "monday",
-        "tuesday",
-        "wednesday",
-        "thursday",
-        "friday",
-        "saturday",
-    ];
-    const FRENCH: [&str; 19] = [
-        "janvier",
-        "février",
-        "mars",
-        "avril",
-        "mai",
-        "juin",
-        "juillet",
-        "août",
-        "septembre",
-        "octobre",
-        "novembre",
-        "décembre",
-        "dimanche",
-        "lundi",
-        "mardi",
-        "mercredi",
-        "jeudi",
-        "vendredi",
-        "samedi",
-    ];
-    let (names, _) = unit.names();
-    let places = match unit {
-        Month => 0..12,
-        Weekday => 12..19,
-        Second | Minute | Hour | MonthDay => return None,
-    };
-    let long = &LONG[places.clone()];
-    let french = &FRENCH[places];
-    let begun = |words: &[&str]| words.iter().position(|word| lower.chars().count() >= 3 && word.starts_with(lower));
-    let slip =
-        |words: &[&str]| did_you_mean(lower, words.iter().copied()).and_then(|near| words.iter().position(|word| *word == near));
-    let place = begun(long).or_else(|| begun(french)).or_else(|| slip(long)).or_else(|| slip(french));
-    place.map(|place| names[place]).or_else(|| {
-        // The usual measure is made for longer words: of three letters, two in their place are near enough.
-        let alike =
-            |name: &&&str| name.len() == lower.len() && name.bytes().zip(lower.bytes()).filter(|(a, b)| a == b).count() == 2;
-        did_you_mean(lower, names.iter().copied()).or_else(|| names.iter().find(alike).copied())
-    })
-}
-
-/// The sentence about an expression that no day of any year matches.
-pub(super) fn impossible(text: &str, expression: &Expression) -> CronError {
-    const LONGEST: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    const NAMES: [&str; 12] = [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ];
-    let months: Vec<usize> = (0..12).filter(|month| has(expression.months.values >> 1, *month as u32)).collect();
-    let days = &expression.days;
-    let fits = |month: &usize| {
-        let length = LONGEST[*month];
-        (1..=length).any(|day| has(days.values, day) || has(days.last, length - day))
-    };
-    let span = days.span.start..expression.months.span.end.max(days.span.end);
-    if months.iter().any(fits) {
-        return CronError::new(
-            days.span.start..expression.weekdays.span.end,
-            format!(
-                "The day-of-month field \"{}\" and the weekday field \"{}\" never meet on one day.",
-                &text[days.span.clone()],
-                &text[expression.weekdays.span.clone()]
-            ),
-            "Both must match here because one of them starts with \"*\". Write \"*\" in one of the two fields.",
-        );
-    }
-    let names = months.iter().map(|month| NAMES[*month]).collect::<Vec<_>>().join(" or ");
-    let written: Vec<String> = (1..32).filter(|day| has(days.values, *day)).map(|day| day.to_string()).collect();
-    let message = if days.last == 0 && written.len() == 1 && months.len() == 1 {
-        format!("No year has a {} {names}.", written[0])
-    } else {
-        format!("No year has a day \"{}\" in {names}.", &text[days.span.clone()])
-    };
-    CronError::new(span, message, "The last day of a month, however long it is, is \"L\" in the day-of-month field.")
-}
-=======
->>>>>>> w-cron

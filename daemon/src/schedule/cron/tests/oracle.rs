@@ -1,11 +1,7 @@
 //! A slow second opinion: expressions made from a structure, and a walk over every minute (or second) of real time.
 //!
-<<<<<<< HEAD
-//! In: a source of chance, or parts. Out: the text of an expression and the instants it is due, found without the code under test.
-=======
 //! In: a source of chance, or parts. Out: the text of an expression and the instants it is due, found without the code
 //! under test.
->>>>>>> w-cron
 //! Never: reads an expression; the text is printed from the structure, and the structure is what the walk asks.
 
 use super::super::{DAY, Dst};
@@ -85,11 +81,7 @@ impl Meant {
         let number = date.weekday().num_days_from_sunday();
         let weekday = weekdays.iter().any(|part| match part {
             LastWeekday(wanted) => number == wanted % 7 && left < 7,
-<<<<<<< HEAD
-            NthWeekday(wanted, nth) => number == wanted % 7 && (date.day() + 6) / 7 == *nth,
-=======
             NthWeekday(wanted, nth) => number == wanted % 7 && date.day().div_ceil(7) == *nth,
->>>>>>> w-cron
             part => holds(*part, 5, number) || (number == 0 && holds(*part, 5, 7)),
         });
         if starts_with_star(days) || starts_with_star(weekdays) { day && weekday } else { day || weekday }
@@ -116,19 +108,11 @@ fn holds(part: Part, at: usize, value: u32) -> bool {
     let second_sunday = at == 5 && value == 7;
     match part {
         All => !second_sunday,
-<<<<<<< HEAD
-        EveryFromStart(step) => !second_sunday && (value - LOW[at].min(value)) % step == 0 && value >= LOW[at],
-        One(one) => value == one,
-        Range(low, high) => (low..=high).contains(&value),
-        RangeStep(low, high, step) => (low..=high).contains(&value) && (value - low) % step == 0,
-        EveryFrom(low, step) => value == low || (!second_sunday && value >= low && (value - low) % step == 0),
-=======
         EveryFromStart(step) => !second_sunday && value >= LOW[at] && (value - LOW[at]).is_multiple_of(step),
         One(one) => value == one,
         Range(low, high) => (low..=high).contains(&value),
         RangeStep(low, high, step) => (low..=high).contains(&value) && (value - low).is_multiple_of(step),
         EveryFrom(low, step) => value == low || (!second_sunday && value >= low && (value - low).is_multiple_of(step)),
->>>>>>> w-cron
         DaysBeforeEnd(_) | LastWeekday(_) | NthWeekday(..) => false,
     }
 }
@@ -157,25 +141,10 @@ fn random_field(at: usize, rng: &mut Rng) -> Vec<Part> {
         }
     };
     let mut parts = vec![part()];
-<<<<<<< HEAD
-    while parts.len() < 5 && parts.len() % 2 == 1 && rng_more(&mut parts, &mut part) {}
-    parts
-}
-
-/// Adds a further part or two to some lists.
-fn rng_more(parts: &mut Vec<Part>, part: &mut impl FnMut() -> Part) -> bool {
-    let more = matches!(parts[parts.len() - 1], One(value) if value % 3 == 0);
-    if more {
-        parts.push(part());
-        parts.push(part());
-    }
-    more
-=======
     while parts.len() < 4 && matches!(parts[parts.len() - 1], One(value) if value % 2 == 0) {
         parts.push(part());
     }
     parts
->>>>>>> w-cron
 }
 
 fn print(at: usize, field: &[Part], rng: &mut Rng) -> String {
@@ -303,11 +272,7 @@ pub(super) fn date(day: i64) -> NaiveDate {
 
 /// The instants at which a zone's offset changes between two others, with the offsets before and after.
 pub(super) fn changes(zone: Zone, from: i64, until: i64) -> Vec<(i64, i64, i64)> {
-<<<<<<< HEAD
-    let stride = DAY / 2;
-=======
     let stride = DAY;
->>>>>>> w-cron
     let mut found = Vec::new();
     let (mut at, mut here) = (from, offset(zone, from));
     while at < until {
