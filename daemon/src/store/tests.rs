@@ -194,7 +194,7 @@ fn a_full_disk_refuses_the_change_and_the_store_goes_on() {
     let Writer::Inline(half) = &store.writer else { panic!("opened inline") };
     let pages: i64 = half.lock().unwrap().connection.query_row("PRAGMA page_count", [], |r| r.get(0)).unwrap();
     half.lock().unwrap().connection.execute_batch(&format!("PRAGMA max_page_count = {}", pages + 2)).unwrap();
-    let big = "\"".to_owned() + &"x".repeat(200_000) + "\"";
+    let big = format!("\"{}\"", "x".repeat(200_000));
     assert_eq!(store.commit(Change::new(at(1), vec![set("small", "1"), set("big", &big)])), Err(CommitError::Full));
     assert!(view::state(&store.read().unwrap(), "small").unwrap().is_none());
     half.lock().unwrap().connection.execute_batch("PRAGMA max_page_count = 1000000").unwrap();
