@@ -18,5 +18,6 @@ pub mod network;
 pub mod problem;
 pub mod pulse;
 pub mod run;
+pub mod sample;
 pub mod schedule;
 pub mod store;

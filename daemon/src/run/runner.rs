@@ -138,14 +138,22 @@ impl Runner {
             redone: claim.redone,
         };
         match outcome {
-            Outcome::Finished { value: _, line } => self.finished(claim, &facts, &instance, leavings, usage, line),
+            Outcome::Finished { value, line } => self.finished(claim, &facts, &instance, leavings, usage, (value, line)),
             Outcome::Failed { problem, stop } => {
                 self.failed(claim, &facts, now, leavings, usage, problem.render().trim_end(), stop)
             }
         }
     }
 
-    fn finished(&self, claim: Claim, facts: &Facts, instance: &Instance, left: Leavings, usage: Usage, line: String) -> Attempt {
+    fn finished(
+        &self,
+        claim: Claim,
+        facts: &Facts,
+        instance: &Instance,
+        left: Leavings,
+        usage: Usage,
+        (value, line): (Json, String),
+    ) -> Attempt {
         let workflow = &facts.workflow;
         let effects = left.effects.to_json();
         let effects_hash = Some(Digest::of(effects.as_bytes()));
@@ -172,6 +180,7 @@ impl Runner {
             version: workflow.version.to_string(),
             started: facts.now,
             line: (!line.is_empty()).then_some(line.clone()),
+            value: (!value.is_null()).then(|| value.to_string()),
             error: None,
             effects: Some(effects),
             effects_hash,
@@ -252,6 +261,7 @@ impl Runner {
                 version: workflow.version.to_string(),
                 started: facts.now,
                 line: None,
+                value: None,
                 error: Some(error.to_owned()),
                 effects: None,
                 effects_hash: None,
@@ -360,9 +370,4 @@ impl Runner {
         claim.start_at = now.plus(STORE_REST);
         self.board.later(claim, now);
     }
-}
-
-/// The finished run as a value that `run --wait` prints.
-pub fn finished_json(detail: &crate::store::view::RunDetail) -> Json {
-    serde_json::to_value(detail).unwrap_or_default()
 }

@@ -41,6 +41,7 @@ pub fn recover(store: &Store, board: &Board, instance: &Instance, now: Timestamp
                 version: workflow.version.to_string(),
                 started: now,
                 line: None,
+                value: None,
                 error: Some(error),
                 effects: None,
                 effects_hash: None,

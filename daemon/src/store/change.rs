@@ -183,6 +183,8 @@ pub struct FinishedRun {
     pub started: Timestamp,
     /// The line for the run history.
     pub line: Option<String>,
+    /// What its script returned, as JSON.
+    pub value: Option<String>,
     /// Why it failed.
     pub error: Option<String>,
     /// What it planned, as JSON.
@@ -620,15 +622,15 @@ fn finish(db: &Connection, run: &FinishedRun, at: i64) -> Result<(), CommitError
     one(changed, || format!("Occurrence {} is not open.", run.id))?;
     let usage = serde_json::to_string(&run.usage).map_err(|e| CommitError::Storage(e.to_string()))?;
     db.prepare_cached(
-        "INSERT INTO run (id, state, attempt, version, started, finished, line, error, effects, effects_hash, usage)
-         VALUES (:id, :state, :attempt, :version, :started, :finished, :line, :error, :effects, :hash, :usage)
+        "INSERT INTO run (id, state, attempt, version, started, finished, line, value, error, effects, effects_hash, usage)
+         VALUES (:id, :state, :attempt, :version, :started, :finished, :line, :value, :error, :effects, :hash, :usage)
          ON CONFLICT (id) DO UPDATE SET state = excluded.state, attempt = excluded.attempt, version = excluded.version,
-             finished = excluded.finished, line = excluded.line, error = excluded.error, effects = excluded.effects,
+             finished = excluded.finished, line = excluded.line, value = excluded.value, error = excluded.error, effects = excluded.effects,
              effects_hash = excluded.effects_hash, usage = excluded.usage",
     )?
     .execute(named_params! {
         ":id": run.id.0, ":state": run.state, ":attempt": run.attempt, ":version": run.version, ":started": run.started.millis(),
-        ":finished": at, ":line": run.line, ":error": run.error, ":effects": run.effects,
+        ":finished": at, ":line": run.line, ":value": run.value, ":error": run.error, ":effects": run.effects,
         ":hash": run.effects_hash.map(|h| h.to_string()), ":usage": usage,
     })?;
     Ok(())

@@ -204,6 +204,8 @@ pub struct RunDetail {
     /// The line of the history.
     #[serde(flatten)]
     pub row: RunRow,
+    /// What its script returned.
+    pub value: Option<Json>,
     /// Digest of the script it ran.
     pub version: Option<String>,
     /// What it planned.
@@ -224,12 +226,13 @@ pub struct RunDetail {
 pub fn run(db: &Connection, id: RunId) -> Result<Option<RunDetail>> {
     let found = db
         .prepare_cached(&format!(
-            "SELECT {RUN_COLUMNS}, r.version, r.effects, r.effects_hash, r.usage, o.payload
+            "SELECT {RUN_COLUMNS}, r.value, r.version, r.effects, r.effects_hash, r.usage, o.payload
              FROM occurrence o LEFT JOIN run r ON r.id = o.id WHERE o.id = ?1"
         ))?
         .query_row([id.0], |row| {
             Ok(RunDetail {
                 row: run_row(row)?,
+                value: json(row, "value")?,
                 version: row.get("version")?,
                 effects: json(row, "effects")?,
                 effects_hash: row.get("effects_hash")?,

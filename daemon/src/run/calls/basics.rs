@@ -40,7 +40,7 @@ pub(super) const ROWS: &[Row] = &[
     row!(Read run::setting(need("name", Text, "the setting's name"), may("default", Any, "what to take when it is not set")) -> Any,
         "A value from the workflow's settings in the configuration. Without a default, a missing setting is an error.",
         "let weeks = run::setting(\"weeks\", 8);", setting),
-    row!(Read run::settings() -> Map, "All settings of the workflow.", "let all = run::settings();",
+    row!(Read run::settings() -> Map, "All settings of the workflow, as a map.", "let all = run::settings();",
         |desk, _| Ok((*desk.facts.workflow.settings).clone())),
     row!(Read run::accounts() -> List, "The names of the accounts that this workflow may post to.", "for account in run::accounts() { log::info(account); }", accounts),
     row!(Read run::account(need("name", Text, "an account's name")) -> Map, "What the configuration says about an account: name, network, formats, max_chars.",
@@ -68,7 +68,7 @@ pub(super) const ROWS: &[Row] = &[
     row!(Now http::post(need("url", Text, "an http or https address"), need("body", Any, "a text, or a value that is sent as JSON"), may("options", Map, "headers (a map of texts), timeout (such as \"10s\")")) -> Map,
         "Sends something to an address and gives back #{status, headers, body}. Only inside a step, because it must not be repeated; it carries an Idempotency-Key made of run and step.",
         "step(\"order\", || http::post(\"https://example.org/orders\", #{ bags: 2 }));", http_post),
-    row!(Pure json::parse(need("text", Text, "JSON")) -> Any, "Reads JSON.", "let value = json::parse(\"{\\\"a\\\": 1}\");", |_, mut args| {
+    row!(Pure json::parse(need("text", Text, "JSON")) -> Any, "Reads a text of JSON.", "let value = json::parse(\"{\\\"a\\\": 1}\");", |_, mut args| {
         let text = args.text();
         serde_json::from_str(&text).map_err(|e| args.refuse(&format!("this is not JSON: {e}.")))
     }),

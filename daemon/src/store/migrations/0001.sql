@@ -58,6 +58,7 @@ CREATE TABLE run (
     started      INTEGER NOT NULL,
     finished     INTEGER,
     line         TEXT,
+    value        TEXT,
     error        TEXT,
     effects      TEXT,
     effects_hash TEXT,
