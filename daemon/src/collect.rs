@@ -31,6 +31,11 @@ impl Collector {
         Self { store, clock, current, next: crate::domain::Timestamp::EPOCH }
     }
 
+    /// Makes the next turn look at every file.
+    pub fn look_again(&mut self) {
+        self.next = crate::domain::Timestamp::EPOCH;
+    }
+
     /// Reads the files that changed.
     ///
     /// # Errors

@@ -293,6 +293,21 @@ impl Engine {
         Ok(Turn::Idle(next))
     }
 
+    /// Reads the metrics files now, whatever was read before.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub fn collect_again(&self) -> Result<(), CommitError> {
+        let mut collector = self.collector.lock().unwrap_or_else(PoisonError::into_inner);
+        collector.look_again();
+        collector.turn().map(drop)
+    }
+
+    /// One turn of the runs alone.
+    pub fn run_turn(&self) -> Turn {
+        self.runner.turn()
+    }
+
     /// Starts the threads of the daemon.
     ///
     /// # Errors

@@ -1,1 +1,216 @@
-//! x
+//! A world for tests of the whole daemon: a temporary folder, a simulated clock, a scripted network, seeded dice.
+//!
+//! In: a configuration as text and files. Out: an engine that does exactly what the daemon does, when the test says so.
+//! Never: waits, or reaches anything outside its folder.
+
+use beffroi::clock::Clock;
+use beffroi::config::Base;
+use beffroi::domain::{Json, Timestamp, parse_span};
+use beffroi::rehearsal::Rehearsal;
+use beffroi::store::view::{self, DeliveryRow, RunDetail};
+use std::path::{Path, PathBuf};
+
+/// Thursday 1 January 2026, nine in the morning in Paris.
+pub const START: &str = "2026-01-01T09:00:00+01:00";
+
+/// The beginning of every configuration here: one firm, one person.
+pub const HEAD: &str = r#"
+[business]
+name = "Test"
+zone = "Europe/Paris"
+language = "en"
+[people.owner]
+channel = "folder"
+folder = "mail"
+[limits]
+watch = false
+"#;
+
+/// One account that may post at any time, as often as it likes.
+pub const ACCOUNT: &str = r#"
+[accounts.facebook]
+network = "facebook"
+channel = "folder"
+folder = "posts"
+ceilings = { spacing = "0s", per_minute = 1000, per_hour = 1000, per_day = 1000 }
+"#;
+
+/// One world.
+pub struct World {
+    folder: tempfile::TempDir,
+    config: String,
+    seed: u64,
+    start: Timestamp,
+    writes: std::cell::Cell<u64>,
+    rehearsal: Option<Rehearsal>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl World {
+    /// A world with a firm and a person in it, and nothing else.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let start = Timestamp::parse(START).expect("an instant");
+        Self { folder, config: HEAD.to_owned(), seed: 1, start, writes: std::cell::Cell::new(0), rehearsal: None }
+    }
+
+    /// The sample business, laid out for this moment.
+    pub fn sample(now: &str) -> Self {
+        let mut world = Self::new();
+        world.start = Timestamp::parse(now).expect("an instant");
+        beffroi::sample::lay_out(world.folder.path(), world.start).expect("the sample is laid out");
+        world.config = std::fs::read_to_string(world.path("beffroi.toml")).expect("the sample's configuration");
+        world
+    }
+
+    /// The same with other dice.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The same, starting at another moment.
+    #[must_use]
+    pub fn at(mut self, now: &str) -> Self {
+        self.start = Timestamp::parse(now).expect("an instant");
+        self
+    }
+
+    /// Adds to the configuration.
+    #[must_use]
+    pub fn with(mut self, config: &str) -> Self {
+        self.config.push_str(config);
+        self
+    }
+
+    /// Adds an account that may post at any time.
+    #[must_use]
+    pub fn account(self) -> Self {
+        self.with(ACCOUNT)
+    }
+
+    /// Adds a workflow with its script.
+    #[must_use]
+    pub fn workflow(self, name: &str, config: &str, script: &str) -> Self {
+        self.file(&format!("scripts/{name}.rhai"), script);
+        self.with(&format!("\n[workflows.{name}]\nscript = \"{name}.rhai\"\n{config}\n"))
+    }
+
+    /// A path in the world's folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file.
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("a file lies in a folder")).expect("made");
+        std::fs::write(&path, text).expect("written");
+        let now = self.rehearsal.as_ref().map_or(self.start, |r| r.clock.now());
+        beffroi::sample::date_file(&path, now, self.writes.replace(self.writes.get() + 1)).expect("dated");
+        path
+    }
+
+    /// Replaces the configuration and reloads it.
+    pub fn reconfigure(&mut self, change: impl FnOnce(String) -> String) {
+        self.config = change(std::mem::take(&mut self.config));
+        self.file("beffroi.toml", &self.config);
+        if let Some(rehearsal) = &self.rehearsal {
+            rehearsal.engine.reload().expect("the new configuration is good");
+        }
+    }
+
+    fn base() -> Base {
+        Base { state: None, builtin: Some(beffroi::sample::builtin) }
+    }
+
+    /// The engine, started when it is first asked for.
+    pub fn on(&mut self) -> &Rehearsal {
+        if self.rehearsal.is_none() {
+            let file = self.file("beffroi.toml", &self.config);
+            let started = Rehearsal::start(&file, Self::base(), self.start, self.seed);
+            self.rehearsal = Some(started.unwrap_or_else(|e| panic!("the engine does not start:\n{e}")));
+        }
+        self.rehearsal.as_ref().expect("started above")
+    }
+
+    /// Ends the process, in effect: everything in memory is gone, and a new engine starts `later` on the same files.
+    pub fn restart(&mut self, later: &str) {
+        let old = self.rehearsal.take().expect("an engine to restart");
+        let (clock, network) = (old.clock.clone(), old.network.clone());
+        drop(old);
+        clock.advance(parse_span(later).expect("a span"));
+        let started = Rehearsal::resume(&self.path("beffroi.toml"), Self::base(), clock, network, self.seed);
+        self.rehearsal = Some(started.unwrap_or_else(|e| panic!("the engine does not start again:\n{e}")));
+    }
+
+    /// Lets time pass.
+    pub fn advance(&mut self, span: &str) {
+        let span = parse_span(span).expect("a span");
+        self.on().advance(span).expect("the engine goes on");
+    }
+
+    /// Does what there is to do now.
+    pub fn settle(&mut self) {
+        self.on().settle().expect("the engine comes to rest");
+    }
+
+    /// Runs a workflow by hand.
+    pub fn run(&mut self, workflow: &str) -> RunDetail {
+        self.run_with(workflow, None)
+    }
+
+    /// Runs a workflow by hand with a payload.
+    pub fn run_with(&mut self, workflow: &str, payload: Option<Json>) -> RunDetail {
+        self.on().run(workflow, payload).expect("the run ends")
+    }
+
+    /// Asks the store.
+    pub fn ask<T>(&mut self, question: impl FnOnce(&view::Db) -> Result<T, view::DbError>) -> T {
+        let reader = self.on().engine.store.read().expect("a reader");
+        question(&reader).expect("an answer")
+    }
+
+    /// The ledger, oldest first: due (in the zone), fate or state, reason.
+    pub fn ledger(&mut self) -> Vec<(String, String, String)> {
+        let mut rows = self.ask(|db| view::runs(db, None, 100_000));
+        rows.reverse();
+        let shown = |t: Timestamp| t.rfc3339(beffroi::sample::ZONE);
+        rows.into_iter()
+            .map(|r| (shown(r.due), r.fate.map_or(r.state, |f| f.word().to_owned()), r.reason.unwrap_or_default()))
+            .collect()
+    }
+
+    /// Deliveries in the order in which they were planned.
+    pub fn deliveries(&mut self) -> Vec<DeliveryRow> {
+        let mut rows = self.ask(|db| view::deliveries(db, None, None, 100_000));
+        rows.reverse();
+        rows
+    }
+
+    /// A state key's value.
+    pub fn state(&mut self, key: &str) -> Json {
+        let found = self.ask(|db| view::state(db, key));
+        found.map(|(text, _)| serde_json::from_str(&text).expect("JSON")).unwrap_or_default()
+    }
+
+    /// Names of the files in a folder with this ending, sorted.
+    pub fn files(&self, folder: &str, ending: &str) -> Vec<String> {
+        names(&self.path(folder), ending)
+    }
+}
+
+/// Names of the files in a folder with this ending, sorted.
+pub fn names(folder: &Path, ending: &str) -> Vec<String> {
+    let Ok(list) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut names: Vec<String> =
+        list.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).filter(|n| n.ends_with(ending)).collect();
+    names.sort();
+    names
+}

@@ -29,7 +29,7 @@ const FIRST_WAIT: Duration = Duration::from_secs(30);
 /// The longest wait between two tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 /// How long a guard that does not hold rests before it is asked again.
-const GUARD_REST: Duration = Duration::from_secs(60);
+const GUARD_REST: Duration = Duration::from_secs(300);
 /// Steps of preparation in one turn, so that one large upload does not hold up the others.
 const PREPARE_STEPS: usize = 4;
 const MINUTE: Duration = Duration::from_secs(60);
@@ -186,7 +186,7 @@ impl Outbox {
             return Ok(Next::End("cancelled", text));
         }
         if row.due > now {
-            return Ok(Next::Wait(if row.state == "held" { "due" } else { "due" }, moment(row.due), row.due));
+            return Ok(Next::Wait("due", moment(row.due), row.due));
         }
         if row.approval == "needed" {
             return Ok(Next::Wait("held", language.pick("attend votre accord", "waits for a yes").into(), Timestamp::NEVER));
@@ -212,6 +212,10 @@ impl Outbox {
             let text = language.pick(format!("le compte est bloqué : {reason}"), format!("the account is stopped: {reason}"));
             return Ok(Next::Wait("held", text, Timestamp::NEVER));
         }
+        // What is untrue is said before what is only too early, and this look is the one that sends: nothing comes between.
+        if let Some(next) = self.guarded(row, instance, now) {
+            return Ok(next);
+        }
         if let Some(opens) = opens_at(account, now, zone) {
             let text = language.pick(
                 format!("hors des heures du compte, jusqu'au {}", moment(opens)),
@@ -227,10 +231,6 @@ impl Outbox {
         if let Some(next) =
             ceilings(account, &view::armed_since(&reader, &row.target, now.minus(DAY), row.id)?, now, language, moment)
         {
-            return Ok(next);
-        }
-        drop(reader);
-        if let Some(next) = self.guarded(row, instance, now) {
             return Ok(next);
         }
         Ok(self.clear_post(row, instance, account, freeze))

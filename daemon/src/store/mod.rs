@@ -168,6 +168,9 @@ impl Store {
         let lock = Self::lock(path)?;
         let mut connection = Connection::open(path).map_err(|e| unusable(e.to_string()))?;
         Self::prepare(&mut connection, path)?;
+        // A step's answer and an armed delivery must survive power loss, not only the process. A simulation need not.
+        let durability = if mode == Mode::Threaded { "FULL" } else { "OFF" };
+        connection.pragma_update(None, "synchronous", durability).map_err(|e| unusable(e.to_string()))?;
         let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(|e| unusable(e.to_string()));
         let next_run = number("SELECT coalesce(max(id), 0) + 1 FROM occurrence")?;
         let boot = number("SELECT value + 0 FROM meta WHERE key = 'boots'")?;
@@ -230,10 +233,9 @@ impl Store {
         if version > known {
             return Err(OpenError::Newer { path: path.to_owned(), found: version, known });
         }
-        // FULL: a step's answer and an armed delivery must survive power loss, not only the process.
         connection
             .execute_batch(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;
+                "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;
                  PRAGMA cache_size = -4000; PRAGMA journal_size_limit = 67108864; PRAGMA trusted_schema = OFF;",
             )
             .map_err(sort)?;

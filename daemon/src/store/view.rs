@@ -9,6 +9,11 @@ use crate::kinds::Signal;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use serde::Serialize;
 
+/// A connection that only reads.
+pub type Db = Connection;
+/// Why a question has no answer.
+pub type DbError = rusqlite::Error;
+
 /// Keys under a prefix: how many, and the newest version among them.
 pub(super) const PREFIX_MARK: &str =
     "SELECT count(*), coalesce(max(version), 0) FROM state WHERE key >= ?1 AND key < ?1 || char(1114111)";
@@ -462,6 +467,12 @@ pub fn ended_between(db: &Connection, state: &str, from: Timestamp, to: Timestam
 pub fn once_used(db: &Connection, workflow: &str, once: &str) -> Result<bool> {
     db.prepare_cached("SELECT EXISTS (SELECT 1 FROM post WHERE workflow = ?1 AND once = ?2)")?
         .query_row([workflow, once], |row| row.get(0))
+}
+
+/// Whether a person ever got a notice for this once key.
+pub fn notice_used(db: &Connection, person: &str, once: &str) -> Result<bool> {
+    db.prepare_cached("SELECT EXISTS (SELECT 1 FROM delivery WHERE kind = 'notice' AND target = ?1 AND once = ?2)")?
+        .query_row([person, once], |row| row.get(0))
 }
 
 /// How many unsent deliveries a withdrawal would cancel now.

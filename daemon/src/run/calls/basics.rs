@@ -293,6 +293,16 @@ fn notify_send(desk: &mut RunDesk, mut args: Args) -> Answer {
         );
     }
     for to in people {
+        let used = match &once {
+            None => false,
+            Some(key) => {
+                desk.effects.notices.iter().any(|n| n.to == to && n.once.as_ref() == Some(key))
+                    || desk.look(|db| view::notice_used(db, to.as_str(), key))?
+            }
+        };
+        if used {
+            continue;
+        }
         let notice = Notice { kind: kind.clone(), title: title.clone(), text: text.clone(), html: html.clone() };
         desk.effects.notices.push(PlannedNotice { to, once: once.clone(), notice });
     }

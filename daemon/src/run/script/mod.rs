@@ -20,7 +20,7 @@ mod natives;
 pub mod reference;
 #[cfg(test)]
 mod tests;
-mod value;
+pub(crate) mod value;
 
 pub use context::Limits;
 pub use imports::Imported;

@@ -69,10 +69,26 @@ pub(super) fn phrase_of_type(name: &str) -> &'static str {
 /// # Errors
 /// The first place inside it that has no JSON form.
 pub(super) fn to_json(value: &Dynamic, run: &Run) -> Result<Json, Unfit> {
-    convert(value, run, DEEPEST)
+    convert(value, &|| run.over(), DEEPEST)
 }
 
-fn convert(value: &Dynamic, run: &Run, deeper: usize) -> Result<Json, Unfit> {
+/// The same outside a run, for the tests of scripts.
+///
+/// # Errors
+/// A sentence about the first place inside it that has no JSON form.
+pub(crate) fn written_as_json(value: &Dynamic) -> Result<Json, String> {
+    convert(value, &|| false, DEEPEST).map_err(|unfit| unfit.sentence("the value"))
+}
+
+/// JSON as a script's value, outside a run.
+///
+/// # Errors
+/// A sentence: it is nested too deeply.
+pub(crate) fn revived(json: &Json) -> Result<Dynamic, String> {
+    revive(json, DEEPEST).map_err(|unfit| unfit.sentence("the value"))
+}
+
+fn convert(value: &Dynamic, over: &dyn Fn() -> bool, deeper: usize) -> Result<Json, Unfit> {
     if value.is_unit() {
         return Ok(Json::Null);
     }
@@ -97,12 +113,12 @@ fn convert(value: &Dynamic, run: &Run, deeper: usize) -> Result<Json, Unfit> {
         return Err(Unfit::here(format!("is nested more than {DEEPEST} levels deep")));
     }
     // A text may be held in many places at once without taking memory for each; as JSON it does.
-    let watch = || if run.over() { Err(Unfit::here("needs more memory than the run may use")) } else { Ok(()) };
+    let watch = || if over() { Err(Unfit::here("needs more memory than the run may use")) } else { Ok(()) };
     if let Ok(list) = value.as_array_ref() {
         let mut out = Vec::with_capacity(list.len());
         for (index, item) in list.iter().enumerate() {
             watch()?;
-            out.push(convert(item, run, deeper - 1).map_err(|e| e.under(format!("[{index}]")))?);
+            out.push(convert(item, over, deeper - 1).map_err(|e| e.under(format!("[{index}]")))?);
         }
         return Ok(Json::Array(out));
     }
@@ -110,7 +126,7 @@ fn convert(value: &Dynamic, run: &Run, deeper: usize) -> Result<Json, Unfit> {
         let mut out = serde_json::Map::with_capacity(map.len());
         for (key, item) in map.iter() {
             watch()?;
-            let item = convert(item, run, deeper - 1).map_err(|e| e.under(property(key)))?;
+            let item = convert(item, over, deeper - 1).map_err(|e| e.under(property(key)))?;
             out.insert(key.to_string(), item);
         }
         return Ok(Json::Object(out));
