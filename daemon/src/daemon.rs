@@ -22,7 +22,7 @@ use crate::run::script::{Scripts, reference};
 use crate::schedule::board::{Board, Claim, Waiter};
 use crate::schedule::ledger::Planner;
 use crate::schedule::recover;
-use crate::store::{Change, CommitError, Mode, NewOccurrence, Op, OpenError, Store, TriggerKind, view};
+use crate::store::{Change, CommitError, Mode, Op, OpenError, Store, TriggerKind, view};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -386,24 +386,34 @@ impl Engine {
         let now = self.clock.now();
         let workflow = self.workflow(name)?;
         let mut claim = Claim::new(self.store.next_run(), workflow, TriggerKind::Hand, now);
-        claim.payload.clone_from(&payload);
+        claim.payload = payload;
         claim.recorded = true;
         let id = claim.id;
-        let row = NewOccurrence {
-            id,
-            workflow: name.into(),
-            kind: TriggerKind::Hand,
-            due: now,
-            start_at: now,
-            schedule: None,
-            payload,
-            fate: None,
-            into: None,
-            stretch: None,
-        };
-        self.store.commit(Change::new(now, vec![Op::Occur(row)])).map_err(|e| e.to_string())?;
+        self.store.commit(Change::new(now, vec![Op::Occur(claim.row())])).map_err(|e| e.to_string())?;
         self.board.post(claim, now);
         Ok(id)
+    }
+
+    /// Records one occurrence of every enabled workflow, due now, and leaves them to run.
+    ///
+    /// # Errors
+    /// A sentence, when the store cannot take them.
+    pub fn begin_all(&self, mut waiter: impl FnMut() -> Waiter) -> Result<Vec<RunId>, String> {
+        let now = self.clock.now();
+        let instance = self.current.get();
+        let mut ops = Vec::new();
+        let mut claims = Vec::new();
+        for workflow in instance.workflows.values().filter(|w| w.enabled) {
+            let mut claim = Claim::new(self.store.next_run(), workflow.clone(), TriggerKind::Later, now);
+            claim.recorded = true;
+            claim.waiter = Some(waiter());
+            ops.push(Op::Occur(claim.row()));
+            claims.push(claim);
+        }
+        self.store.commit(Change::new(now, ops)).map_err(|e| e.to_string())?;
+        let ids = claims.iter().map(|c| c.id).collect();
+        claims.into_iter().for_each(|claim| self.board.post(claim, now));
+        Ok(ids)
     }
 
     fn workflow(&self, name: &str) -> Result<Arc<crate::instance::Workflow>, String> {

@@ -11,7 +11,7 @@ pub use guard::{Allow, is_public, parse_allow};
 
 use crate::clock::Clock;
 use crate::domain::Timestamp;
-use crate::network::{Network, NetworkError, Request, Response};
+use crate::network::{Network, NetworkError, Request, Response, read_retry_after};
 use guard::{Guard, Refused, SharedAllow, TARGET, Target, check_url};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use polite::Hosts;
@@ -31,8 +31,6 @@ use url::Url;
 const MAX_REDIRECTS: usize = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// A host that asks for a longer rest than this is asked again after this.
-const LONGEST_REST: Duration = Duration::from_secs(86_400);
 
 /// What the owner decides about calls to the outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -367,20 +365,6 @@ fn note_rest(shared: &Shared, manners: &Manners, target: &Target, response: &req
             shared.hosts.rest(&target.host, manners.per_host, until);
         }
     }
-}
-
-/// When a 429 or 503 asks to come back, at most a day from now.
-pub fn retry_after(response: &Response, now: Timestamp) -> Option<Timestamp> {
-    read_retry_after(response.header("retry-after")?, now)
-}
-
-fn read_retry_after(text: &str, now: Timestamp) -> Option<Timestamp> {
-    let text = text.trim();
-    let until = match text.parse::<u64>() {
-        Ok(seconds) => now.plus(Duration::from_secs(seconds)),
-        Err(_) => Timestamp::from(chrono::DateTime::parse_from_rfc2822(text).ok()?),
-    };
-    (until > now).then_some(until.min(now.plus(LONGEST_REST)))
 }
 
 /// Sends one request and waits for the head of the answer.

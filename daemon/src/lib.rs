@@ -9,6 +9,7 @@ pub mod config;
 pub mod craft;
 pub mod daemon;
 pub mod delivery;
+pub mod demo;
 pub mod domain;
 pub mod effects;
 pub mod egress;

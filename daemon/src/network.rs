@@ -3,6 +3,7 @@
 //! In: a request. Out: a response, or an error that says whether anything can have left.
 //! Never: opens a socket here; the real network is `egress`, the scripted one serves tests and `beffroi test`.
 
+use crate::domain::Timestamp;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -61,6 +62,24 @@ impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
+}
+
+/// A host that asks for a longer rest than this is asked again after this.
+const LONGEST_REST: Duration = Duration::from_secs(86_400);
+
+/// When a 429 or 503 asks to come back, at most a day from now.
+pub fn retry_after(response: &Response, now: Timestamp) -> Option<Timestamp> {
+    read_retry_after(response.header("retry-after")?, now)
+}
+
+/// Reads a `Retry-After` header: seconds, or a date.
+pub fn read_retry_after(text: &str, now: Timestamp) -> Option<Timestamp> {
+    let text = text.trim();
+    let until = match text.parse::<u64>() {
+        Ok(seconds) => now.plus(Duration::from_secs(seconds)),
+        Err(_) => Timestamp::from(chrono::DateTime::parse_from_rfc2822(text).ok()?),
+    };
+    (until > now).then_some(until.min(now.plus(LONGEST_REST)))
 }
 
 /// Why there is no response. Each sentence is fit for an owner.

@@ -9,9 +9,8 @@ mod mend;
 mod text;
 
 use crate::domain::{Digest, Json, Language, Timestamp};
-use crate::egress::retry_after;
 use crate::kinds::{Call, Failure, KindError, Signal, SignalPage, Source};
-use crate::network::{NetworkError, Request, Response};
+use crate::network::{NetworkError, Request, Response, retry_after};
 use feed_rs::model::{Entry, FeedType, Link, Text};
 use mend::{Document, Extra, Family, mend, next_tag, recognise};
 use serde::{Deserialize, Serialize};

@@ -8,7 +8,7 @@
 use crate::clock::Clock;
 use crate::domain::{Json, RunId, Timestamp, WorkflowName};
 use crate::instance::Workflow;
-use crate::store::TriggerKind;
+use crate::store::{NewOccurrence, TriggerKind};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -65,6 +65,24 @@ impl Claim {
             begun: false,
             cancel: Arc::default(),
             waiter: None,
+        }
+    }
+}
+
+impl Claim {
+    /// The ledger row of an occurrence that nobody has recorded yet.
+    pub fn row(&self) -> NewOccurrence {
+        NewOccurrence {
+            id: self.id,
+            workflow: self.workflow.name.as_str().into(),
+            kind: self.kind,
+            due: self.due,
+            start_at: self.start_at,
+            schedule: None,
+            payload: self.payload.clone(),
+            fate: None,
+            into: None,
+            stretch: None,
         }
     }
 }
