@@ -48,7 +48,7 @@ fn write_all(from: &Dir<'_>, to: &Path, now: Timestamp) -> Result<(), String> {
                 };
                 match std::fs::OpenOptions::new().write(true).create_new(true).open(&path) {
                     Ok(mut out) => {
-                        out.write_all(&bytes).and_then(|()| date_file(&path, now, 0)).map_err(|e| refused(&path, e))?
+                        out.write_all(&bytes).and_then(|()| date_file(&path, now, 0)).map_err(|e| refused(&path, e))?;
                     }
                     Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
                     Err(e) => return Err(refused(&path, e)),

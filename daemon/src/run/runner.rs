@@ -169,7 +169,7 @@ impl Runner {
             ops.push(Op::Log { id: claim.id, lines: left.log });
         }
         let standing = self.board.standing(&workflow.name);
-        let mended = (standing.failures > 0).then(|| crate::schedule::board::Standing { failures: 0, ..standing });
+        let mended = (standing.failures > 0).then_some(crate::schedule::board::Standing { failures: 0, ..standing });
         if mended.is_some() {
             ops.push(Op::Failures { workflow: workflow.name.as_str().into(), count: 0 });
         }

@@ -33,8 +33,11 @@ pub fn state(db: &Connection, key: &str) -> Result<Option<(String, i64)>> {
         .optional()
 }
 
+/// A key and its value as JSON text.
+pub type Pair = (String, String);
+
 /// Keys under a prefix with their values, in order, and the mark of the prefix.
-pub fn state_list(db: &Connection, prefix: &str) -> Result<(Vec<(String, String)>, i64, i64)> {
+pub fn state_list(db: &Connection, prefix: &str) -> Result<(Vec<Pair>, i64, i64)> {
     let rows = db
         .prepare_cached("SELECT key, value FROM state WHERE key >= ?1 AND key < ?1 || char(1114111) ORDER BY key")?
         .query_map([prefix], |row| Ok((row.get(0)?, row.get(1)?)))?
@@ -443,8 +446,11 @@ pub fn item_uses(db: &Connection, account: &str) -> Result<Vec<(String, Timestam
     .collect()
 }
 
-/// When an account's last posts were or will be due, with theme and item, newest first.
-pub fn last_posts(db: &Connection, account: &str, most: usize) -> Result<Vec<(Timestamp, Option<String>, Option<String>)>> {
+/// When a post was or will be due, its theme and its library item.
+pub type LastPost = (Timestamp, Option<String>, Option<String>);
+
+/// An account's last posts, newest first.
+pub fn last_posts(db: &Connection, account: &str, most: usize) -> Result<Vec<LastPost>> {
     db.prepare_cached(
         "SELECT due, theme, item FROM delivery WHERE target = ?1 AND kind = 'post' AND state NOT IN ('cancelled', 'refused')
          ORDER BY due DESC, id DESC LIMIT ?2",

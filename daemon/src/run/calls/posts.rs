@@ -131,7 +131,7 @@ fn plan(desk: &mut RunDesk, mut args: Args) -> Answer {
             until,
         });
     }
-    let item = item.map(|i| i.id.clone());
+    let item = item.map(|i| i.id);
     desk.effects.posts.push(PlannedPost { once, item, theme, campaign: Some(campaign), why, guards, deliveries });
     Ok(true.into())
 }
