@@ -596,13 +596,13 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
         }
         Op::Prune { before, most } => {
             let old: Vec<i64> = db
-                .prepare_cached("SELECT id FROM run WHERE finished < ?1 AND effects IS NOT NULL ORDER BY finished LIMIT ?2")?
+                .prepare_cached("SELECT id FROM run WHERE finished < ?1 ORDER BY finished LIMIT ?2")?
                 .query_map(params![before.millis(), most], |row| row.get(0))?
                 .collect::<Result<_, _>>()?;
             for id in old {
                 db.prepare_cached("DELETE FROM run_log WHERE run = ?1")?.execute([id])?;
                 db.prepare_cached("DELETE FROM step WHERE run = ?1")?.execute([id])?;
-                db.prepare_cached("UPDATE run SET effects = NULL WHERE id = ?1")?.execute([id])?;
+                db.prepare_cached("DELETE FROM run WHERE id = ?1")?.execute([id])?;
                 made.touched += 1;
             }
         }
