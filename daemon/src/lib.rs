@@ -3,6 +3,8 @@
 //! `ARCHITECTURE.md` beside this crate shows the way of the data, the layers and the invariants.
 
 pub mod adapters;
+pub mod admin;
+pub mod cli;
 pub mod clock;
 pub mod collect;
 pub mod config;
@@ -19,4 +21,5 @@ pub mod problem;
 pub mod pulse;
 pub mod run;
 pub mod schedule;
+pub mod service;
 pub mod store;
