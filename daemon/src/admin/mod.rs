@@ -10,6 +10,9 @@ mod reads;
 mod routes;
 pub mod shown;
 pub mod socket;
+#[cfg(test)]
+mod tests;
+mod why;
 pub mod words;
 mod writes;
 

@@ -4,7 +4,7 @@
 //! Never: changes anything.
 
 use super::shown::{self, instant};
-use super::{Answer, App, Refusal, answer, aside, metrics, unreadable};
+use super::{Answer, App, Refusal, answer, aside, metrics, unreadable, why as chain};
 use crate::domain::{DeliveryId, Json, PostId, RunId, Timestamp, WorkflowName, Zone};
 use crate::instance::{Instance, Workflow};
 use crate::store::view::{self, DeliveryRow, RunRow};
@@ -314,6 +314,11 @@ pub(super) fn delivery_of(app: &App, id: DeliveryId) -> Result<Json, Refusal> {
 /// `GET /v1/deliveries/{delivery}`
 pub(super) async fn delivery(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
     Ok(answer(&delivery_of(&app, delivery_id(&id)?)?))
+}
+
+/// `GET /v1/why/{subject}`
+pub(super) async fn why(State(app): State<Arc<App>>, Path(subject): Path<String>) -> Answer {
+    aside(&app, move |app| Ok(answer(&chain::why(app, &subject)?))).await
 }
 
 #[derive(Deserialize)]

@@ -103,6 +103,8 @@ pub fn routes() -> Vec<Route> {
             query: &[], body: &[("url", "string", "Where it can be seen."), BY], (JSON, "The delivery."), writes::done),
         route!(post "/v1/deliveries/{delivery}/reject", "Says no: the delivery is cancelled.",
             query: &[], body: &[("reason", "string", "Why."), BY], (JSON, "The delivery."), writes::reject),
+        route!(get "/v1/why/{subject}", "Explains a delivery (d12), a post (p7), an account or a workflow.",
+            query: &[], body: &[], (JSON, "\"answer\", one sentence, and \"steps\", the causes in order."), reads::why),
         route!(get "/v1/state", "Gives one key of the shared state, or all keys under a prefix.",
             query: &[("key", "string", "Exactly this key."), ("prefix", "string", "All keys that begin so.")],
             body: &[], (JSON, "The value of the key, or an object of keys and values."), reads::state),

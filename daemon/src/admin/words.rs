@@ -118,7 +118,9 @@ pub fn first_words(text: &str, most: usize) -> String {
         return line;
     }
     let cut = letters[..most.saturating_sub(1)].concat();
-    let end = cut.rfind(' ').filter(|at| *at * 3 > cut.len() * 2).unwrap_or(cut.len());
+    let whole_word = letters[most.saturating_sub(1)] == " ";
+    let end = if whole_word { None } else { cut.rfind(' ') };
+    let end = end.filter(|at| *at * 3 > cut.len() * 2).unwrap_or(cut.len());
     format!("{}…", cut[..end].trim_end_matches([' ', ',', ';', ':']))
 }
 
