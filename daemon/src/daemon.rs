@@ -416,7 +416,11 @@ impl Engine {
         Ok(ids)
     }
 
-    fn workflow(&self, name: &str) -> Result<Arc<crate::instance::Workflow>, String> {
+    /// A workflow of the configuration in force.
+    ///
+    /// # Errors
+    /// A sentence, when there is none of this name.
+    pub fn workflow(&self, name: &str) -> Result<Arc<crate::instance::Workflow>, String> {
         let instance = self.current.get();
         instance.workflows.iter().find(|(n, _)| n.as_str() == name).map(|(_, w)| w.clone()).ok_or_else(|| {
             let near = crate::problem::did_you_mean(name, instance.workflows.keys().map(WorkflowName::as_str));
@@ -428,6 +432,24 @@ impl Engine {
     /// When a workflow is due next.
     pub fn next_due(&self, name: &WorkflowName) -> Option<Timestamp> {
         self.planner.lock().unwrap_or_else(PoisonError::into_inner).next_due(name)
+    }
+
+    /// When every workflow that has a next time is due, earliest first.
+    pub fn upcoming(&self) -> Vec<(Timestamp, WorkflowName)> {
+        let instance = self.current.get();
+        let planner = self.planner.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = |name: &WorkflowName| planner.next_due(name).map(|at| (at, name.clone()));
+        let mut all: Vec<_> = instance.workflows.keys().filter_map(next).collect();
+        drop(planner);
+        all.sort_unstable();
+        all
+    }
+
+    /// Whether the workers can go on: the store answers and nobody sits on the planner. Waits for both, so whoever asks
+    /// for a watchdog is itself the measure.
+    pub fn answers(&self) -> bool {
+        drop(self.planner.lock().unwrap_or_else(PoisonError::into_inner));
+        self.store.read().is_ok_and(|reader| view::freeze(&reader).is_ok())
     }
 
     /// Pauses a workflow, or resumes it with `None`.

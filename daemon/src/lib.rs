@@ -3,6 +3,8 @@
 //! `ARCHITECTURE.md` beside this crate shows the way of the data, the layers and the invariants.
 
 pub mod adapters;
+pub mod admin;
+pub mod cli;
 pub mod clock;
 pub mod collect;
 pub mod config;
@@ -23,4 +25,5 @@ pub mod run;
 pub mod sample;
 pub mod schedule;
 pub mod script_tests;
+pub mod service;
 pub mod store;

@@ -484,7 +484,7 @@ fn broken_seal(row: &DeliveryRow, language: Language) -> Option<Next> {
 }
 
 /// When the account's hours begin next; `None` when they are on.
-fn opens_at(account: &Account, now: Timestamp, zone: crate::domain::Zone) -> Option<Timestamp> {
+pub fn opens_at(account: &Account, now: Timestamp, zone: crate::domain::Zone) -> Option<Timestamp> {
     if account.hours.is_empty() {
         return None;
     }

@@ -360,6 +360,8 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
+        // The last connection to close tidies up the write-ahead log, and only one that writes can.
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
         if let Writer::Thread { jobs, thread } = &self.writer {
             let _ = jobs.send(Job::Stop);
             let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -383,6 +383,25 @@ pub fn deliveries(db: &Connection, state: Option<&str>, target: Option<&str>, mo
     .collect()
 }
 
+/// Posts, newest first; in one state or of one account when given.
+pub fn posts(db: &Connection, state: Option<&str>, account: Option<&str>, most: usize) -> Result<Vec<DeliveryRow>> {
+    db.prepare_cached(&format!(
+        "{DELIVERY} WHERE d.kind = 'post' AND (?1 IS NULL OR d.state = ?1) AND (?2 IS NULL OR d.target = ?2) ORDER BY d.id DESC LIMIT ?3"
+    ))?
+    .query_map(params![state, account, i64::try_from(most).unwrap_or(i64::MAX)], delivery_row)?
+    .collect()
+}
+
+/// Deliveries that have not ended, earliest due first; of one target when given.
+pub fn open_deliveries(db: &Connection, target: Option<&str>, most: usize) -> Result<Vec<DeliveryRow>> {
+    db.prepare_cached(&format!(
+        "{DELIVERY} WHERE d.state IN ('held', 'due', 'preparing', 'armed', 'retrying', 'unknown') AND (?1 IS NULL OR d.target = ?1)
+         ORDER BY d.due, d.id LIMIT ?2"
+    ))?
+    .query_map(params![target, i64::try_from(most).unwrap_or(i64::MAX)], delivery_row)?
+    .collect()
+}
+
 /// Open deliveries to look at by now, earliest due first; at most a handful.
 pub fn deliveries_to_look_at(db: &Connection, now: Timestamp, most: usize) -> Result<Vec<DeliveryRow>> {
     db.prepare_cached(&format!(

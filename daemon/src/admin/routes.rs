@@ -1,0 +1,141 @@
+//! The table of routes: the one place that knows which addresses there are.
+//!
+//! In: nothing. Out: each route with its words for the reference and its handler.
+//! Never: lets an address exist that is not in the table; the router and the OpenAPI document are both made from it.
+
+use super::{App, events, metrics, openapi, reads, writes};
+use axum::routing::{MethodRouter, delete, get, post, put};
+use std::sync::Arc;
+
+/// One route.
+pub struct Route {
+    /// `get`, `post`, `put` or `delete`.
+    pub method: &'static str,
+    /// The address; parts in braces vary.
+    pub path: &'static str,
+    /// What it is for, in one sentence.
+    pub summary: &'static str,
+    /// What may follow the question mark: name, JSON type, meaning.
+    pub query: &'static [Field],
+    /// The keys of the JSON body: name, JSON type, meaning.
+    pub body: &'static [Field],
+    /// What comes back: content type and description.
+    pub answer: (&'static str, &'static str),
+    pub(super) handler: MethodRouter<Arc<App>>,
+}
+
+/// A field: name, JSON type, meaning.
+pub type Field = (&'static str, &'static str, &'static str);
+
+const JSON: &str = "application/json";
+const LIMIT: Field = ("limit", "integer", "At most this many, from 1 to 1000; 50 when not said.");
+const BY: Field = ("by", "string", "Who says so; \"admin\" when not said.");
+
+macro_rules! route {
+    ($method:ident $path:literal, $summary:literal, query: $query:expr, body: $body:expr, $answer:expr, $handler:path) => {
+        Route {
+            method: stringify!($method),
+            path: $path,
+            summary: $summary,
+            query: $query,
+            body: $body,
+            answer: $answer,
+            handler: $method($handler),
+        }
+    };
+}
+
+/// Every route there is.
+#[allow(clippy::too_many_lines, reason = "one flat table")]
+pub fn routes() -> Vec<Route> {
+    vec![
+        route!(get "/v1/status", "Says how the daemon is: what runs, what comes next, what needs a person.",
+            query: &[], body: &[], (JSON, "One object."), reads::status),
+        route!(get "/v1/workflows", "Lists the workflows with their next time and last end.",
+            query: &[], body: &[], (JSON, "A list."), reads::workflows),
+        route!(get "/v1/workflows/{name}", "Tells about one workflow.",
+            query: &[], body: &[], (JSON, "One object."), reads::workflow),
+        route!(get "/v1/workflows/{name}/next", "Says when a workflow is due.",
+            query: &[
+                ("from", "string", "Strictly after this moment, in RFC 3339; now when not said."),
+                ("zone", "string", "The IANA zone to answer in; the schedule's own when not said."),
+                ("count", "integer", "How many, from 1 to 1000; 5 when not said."),
+            ],
+            body: &[], (JSON, "\"times\" in RFC 3339 and \"describe\", the schedules in words."), reads::next),
+        route!(post "/v1/workflows/{name}/run", "Runs a workflow now.",
+            query: &[],
+            body: &[
+                ("wait", "boolean", "Answers when the run has ended and is on disk; else as soon as it is sure to run."),
+                ("payload", "any", "What the script finds as its payload."),
+            ],
+            (JSON, "The run: whole when waited for, else its number."), writes::run),
+        route!(post "/v1/workflows/{name}/pause", "Pauses a workflow: its due times are recorded as skipped.",
+            query: &[], body: &[("reason", "string", "Why, for whoever looks later.")], (JSON, "One object."), writes::pause),
+        route!(post "/v1/workflows/{name}/resume", "Lets a paused workflow go on.",
+            query: &[], body: &[], (JSON, "One object."), writes::resume),
+        route!(get "/v1/runs", "Lists runs, newest first.",
+            query: &[("workflow", "string", "Only of this workflow."), LIMIT],
+            body: &[], (JSON, "A list."), reads::runs),
+        route!(get "/v1/runs/{run}", "Tells everything about a run: its effects, its log, what it used.",
+            query: &[], body: &[], (JSON, "One object."), reads::run),
+        route!(get "/v1/runs/{run}/log", "Gives the lines a run logged.",
+            query: &[], body: &[], (JSON, "A list."), reads::log),
+        route!(post "/v1/runs/{run}/cancel", "Asks a run to stop; what it planned does not happen.",
+            query: &[], body: &[], (JSON, "One object."), writes::cancel),
+        route!(get "/v1/posts", "Lists posts on their way to accounts, newest first.",
+            query: &[
+                ("state", "string", "Only in this state: held, due, preparing, armed, online, refused, retrying, unknown, dead, cancelled."),
+                ("account", "string", "Only to this account."),
+                LIMIT,
+            ],
+            body: &[], (JSON, "A list of deliveries."), reads::posts),
+        route!(get "/v1/posts/{post}", "Gives the deliveries of one post.",
+            query: &[], body: &[], (JSON, "A list of deliveries."), reads::post),
+        route!(get "/v1/deliveries/{delivery}", "Tells everything about a delivery, with its history.",
+            query: &[], body: &[], (JSON, "One object."), reads::delivery),
+        route!(post "/v1/deliveries/{delivery}/approve", "Says yes to exactly the content that this seal covers.",
+            query: &[],
+            body: &[("seal", "string", "The seal of what the person saw. Required."), BY],
+            (JSON, "The delivery."), writes::approve),
+        route!(post "/v1/deliveries/{delivery}/again", "Says that a delivery certainly did not go out, and sends it again.",
+            query: &[], body: &[BY], (JSON, "The delivery."), writes::again),
+        route!(post "/v1/deliveries/{delivery}/done", "Says that a delivery did go out.",
+            query: &[], body: &[("url", "string", "Where it can be seen."), BY], (JSON, "The delivery."), writes::done),
+        route!(post "/v1/deliveries/{delivery}/reject", "Says no: the delivery is cancelled.",
+            query: &[], body: &[("reason", "string", "Why."), BY], (JSON, "The delivery."), writes::reject),
+        route!(get "/v1/why/{subject}", "Explains a delivery (d12), a post (p7), an account or a workflow.",
+            query: &[], body: &[], (JSON, "\"answer\", one sentence, and \"steps\", the causes in order."), reads::why),
+        route!(get "/v1/state", "Gives one key of the shared state, or all keys under a prefix.",
+            query: &[("key", "string", "Exactly this key."), ("prefix", "string", "All keys that begin so.")],
+            body: &[], (JSON, "The value of the key, or an object of keys and values."), reads::state),
+        route!(put "/v1/state", "Sets a key of the shared state.",
+            query: &[],
+            body: &[("key", "string", "The key. Required."), ("value", "any", "Its new value. Required.")],
+            (JSON, "One object."), writes::set_state),
+        route!(delete "/v1/state", "Removes a key of the shared state.",
+            query: &[("key", "string", "The key. Required.")], body: &[], (JSON, "One object."), writes::remove_state),
+        route!(get "/v1/feeds", "Lists the feeds with their last read and last error.",
+            query: &[], body: &[], (JSON, "A list."), reads::feeds),
+        route!(post "/v1/reload", "Reads the configuration again. One with an error changes nothing.",
+            query: &[], body: &[], (JSON, "\"problems\": the warnings."), writes::reload),
+        route!(post "/v1/freeze", "Stops all sending, or one account's.",
+            query: &[],
+            body: &[("account", "string", "Only this account."), ("reason", "string", "Why, for whoever looks later.")],
+            (JSON, "One object."), writes::freeze),
+        route!(post "/v1/thaw", "Lets sending go on, for all or for one account.",
+            query: &[], body: &[("account", "string", "Only this account.")],
+            (JSON, "\"posts\": what will go out, item by item."), writes::thaw),
+        route!(post "/v1/backup", "Writes a whole copy of the database to a new file, while work goes on.",
+            query: &[], body: &[("file", "string", "An absolute path that does not exist yet. Required.")],
+            (JSON, "One object."), writes::backup),
+        route!(post "/v1/stop", "Asks the daemon to end. Runs may finish first.",
+            query: &[], body: &[], (JSON, "One object."), writes::stop),
+        route!(get "/v1/events", "Streams what happens, from now on.",
+            query: &[], body: &[], ("text/event-stream", "Events named after what happened; \"lagged\" when some were missed."),
+            events::events),
+        route!(get "/v1/openapi.json", "Describes all of this.",
+            query: &[], body: &[], (JSON, "An OpenAPI 3.1 document."), openapi::openapi),
+        route!(get "/metrics", "Gives figures for monitoring.",
+            query: &[], body: &[], (metrics::TYPE, "Prometheus text."), metrics::metrics),
+    ]
+}

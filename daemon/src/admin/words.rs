@@ -1,0 +1,155 @@
+//! Moments, states and first words as a shop owner reads them.
+//!
+//! In: values and a language. Out: short texts.
+//! Never: asks the store or decides what is worth showing.
+
+use crate::craft::show;
+use crate::domain::{Language, Timestamp};
+use chrono::{DateTime, Datelike, NaiveDate, Offset};
+use unicode_segmentation::UnicodeSegmentation;
+
+/// A moment near another one: `today 07:30`, `lundi 23 novembre 07:30`.
+pub fn moment<O: Offset, Z: chrono::TimeZone<Offset = O>>(at: &DateTime<Z>, today: NaiveDate, language: Language) -> String {
+    let date = at.date_naive();
+    let time = at.format_hour();
+    let day = match (date - today).num_days() {
+        0 => language.pick("aujourd'hui", "today").to_owned(),
+        1 => language.pick("demain", "tomorrow").to_owned(),
+        -1 => language.pick("hier", "yesterday").to_owned(),
+        near @ -6..=6 if near != 0 => format!("{} {}", show::weekday(date, language), show::day(date, language)),
+        _ if date.year() == today.year() => show::day(date, language),
+        _ => format!("{} {}", show::day(date, language), date.year()),
+    };
+    format!("{day} {time}")
+}
+
+trait Hour {
+    fn format_hour(&self) -> String;
+}
+
+impl<Z: chrono::TimeZone> Hour for DateTime<Z> {
+    fn format_hour(&self) -> String {
+        self.naive_local().format("%H:%M").to_string()
+    }
+}
+
+/// An RFC 3339 text as a moment, or the text itself when it is none.
+pub fn moment_of(text: &str, now: Timestamp, language: Language) -> String {
+    let Ok(at) = DateTime::parse_from_rfc3339(text) else { return text.to_owned() };
+    let today = now.utc().with_timezone(at.offset()).date_naive();
+    moment(&at, today, language)
+}
+
+/// A delivery's state.
+pub fn state(word: &str, language: Language) -> &str {
+    language.pick(
+        match word {
+            "held" => "en attente",
+            "due" => "prévu",
+            "preparing" => "en préparation",
+            "armed" => "en cours d'envoi",
+            "online" => "en ligne",
+            "refused" => "refusé par le réseau",
+            "retrying" => "nouvel essai",
+            "unknown" => "à vérifier",
+            "dead" => "abandonné",
+            "cancelled" => "annulé",
+            other => other,
+        },
+        match word {
+            "held" => "waiting",
+            "due" => "planned",
+            "preparing" => "being prepared",
+            "armed" => "being sent",
+            "online" => "online",
+            "refused" => "refused by the network",
+            "retrying" => "trying again",
+            "unknown" => "to be checked",
+            "dead" => "given up",
+            "cancelled" => "cancelled",
+            other => other,
+        },
+    )
+}
+
+/// How a run ended.
+pub fn run_state(word: &str, language: Language) -> &str {
+    language.pick(
+        match word {
+            "open" => "pas encore commencé",
+            "running" => "en cours",
+            "waiting" => "nouvel essai prévu",
+            "done" => "fait",
+            "failed" => "échec",
+            "cancelled" => "arrêté",
+            "ran" => "fait",
+            "skipped" => "sauté",
+            "coalesced" => "regroupé",
+            "missed" => "manqué",
+            "held" => "en attente",
+            other => other,
+        },
+        match word {
+            "open" => "not yet begun",
+            "running" => "going on",
+            "waiting" => "to be tried again",
+            "ran" => "done",
+            other => other,
+        },
+    )
+}
+
+/// What started a run.
+pub fn trigger(word: &str, language: Language) -> &str {
+    match word {
+        "schedule" => language.pick("par l'horaire", "by its schedule"),
+        "hand" => language.pick("à la main", "by hand"),
+        "event" => language.pick("par un événement", "by an event"),
+        "later" => language.pick("par un passage précédent", "by an earlier run"),
+        other => other,
+    }
+}
+
+/// The first words of a text on one line.
+pub fn first_words(text: &str, most: usize) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let letters: Vec<&str> = line.graphemes(true).collect();
+    if letters.len() <= most {
+        return line;
+    }
+    let cut = letters[..most.saturating_sub(1)].concat();
+    let whole_word = letters[most.saturating_sub(1)] == " ";
+    let end = if whole_word { None } else { cut.rfind(' ') };
+    let end = end.filter(|at| *at * 3 > cut.len() * 2).unwrap_or(cut.len());
+    format!("{}…", cut[..end].trim_end_matches([' ', ',', ';', ':']))
+}
+
+/// Bytes as people speak of them: `24 MB`.
+pub fn bytes(count: u64, language: Language) -> String {
+    let mega = count as f64 / 1e6;
+    format!("{}{}{}", show::number(mega, language), show::WIDE, language.pick("Mo", "MB"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_moments_are_named_and_far_ones_dated() {
+        let now = Timestamp::parse("2026-11-22T10:00:00+01:00").unwrap();
+        let fr = |text: &str| moment_of(text, now, Language::Fr);
+        assert_eq!(fr("2026-11-22T07:30:00+01:00"), "aujourd'hui 07:30");
+        assert_eq!(fr("2026-11-23T00:05:00+01:00"), "demain 00:05");
+        assert_eq!(fr("2026-11-26T09:00:00+01:00"), "jeudi 26\u{a0}novembre 09:00");
+        assert_eq!(moment_of("2026-12-24T09:00:00+01:00", now, Language::En), "24\u{a0}December 09:00");
+        assert_eq!(moment_of("2027-01-02T09:00:00+01:00", now, Language::En), "2\u{a0}January 2027 09:00");
+        assert_eq!(fr("not a moment"), "not a moment");
+    }
+
+    #[test]
+    fn first_words_end_at_a_word_and_say_that_there_is_more() {
+        assert_eq!(first_words("Les croissants\n sont  prêts.", 40), "Les croissants sont prêts.");
+        assert_eq!(first_words("Les croissants sont prêts, venez vite !", 27), "Les croissants sont prêts…");
+        assert_eq!(first_words("Anticonstitutionnellement", 10), "Anticonst…");
+    }
+}

@@ -1,0 +1,566 @@
+//! The daemon's answers as a shop owner reads them, in French or English.
+//!
+//! In: JSON of the admin socket. Out: text.
+//! Never: asks anything, or leaves out what needs a person.
+
+use super::caller::problem_of;
+use crate::admin::words::{self, first_words, moment_of};
+use crate::craft::show::{self, typeset};
+use crate::domain::{Json, Language, Timestamp};
+use comfy_table::{Table, presets};
+use std::fmt::Write as _;
+
+/// Who reads, and when.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reader {
+    /// Their language.
+    pub(super) language: Language,
+    /// Their now.
+    pub(super) now: Timestamp,
+}
+
+impl Reader {
+    fn pick<T>(self, fr: T, en: T) -> T {
+        self.language.pick(fr, en)
+    }
+
+    fn when(self, at: &Json) -> String {
+        at.as_str().map(|text| moment_of(text, self.now, self.language)).unwrap_or_default()
+    }
+
+    fn set(self, text: impl AsRef<str>) -> String {
+        typeset(text.as_ref(), self.language)
+    }
+
+    fn quoted(self, text: &str, most: usize) -> String {
+        let words = first_words(text, most);
+        self.set(self.pick(format!("« {words} »"), format!("\"{words}\"")))
+    }
+}
+
+fn text<'a>(json: &'a Json, key: &str) -> &'a str {
+    json[key].as_str().unwrap_or_default()
+}
+
+fn list<'a>(json: &'a Json, key: &str) -> &'a [Json] {
+    json[key].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(head);
+    for row in rows {
+        table.add_row(row);
+    }
+    let whole = table.trim_fmt();
+    let lines: Vec<&str> = whole.lines().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+    lines.join("\n") + "\n"
+}
+
+/// What a delivery says, whatever it is.
+fn content(delivery: &Json) -> &str {
+    let content = &delivery["content"];
+    content["text"].as_str().filter(|_| delivery["kind"] != "notice").or(content["title"].as_str()).unwrap_or_default()
+}
+
+/// `beffroi status`
+pub(super) fn status(s: &Json, to: Reader) -> String {
+    let mut out = String::new();
+    let since = to.when(&s["since"]);
+    let head = to.pick(
+        format!("{} — Beffroi {}, en marche depuis {since}", text(s, "business"), text(s, "version")),
+        format!("{} — Beffroi {}, running since {since}", text(s, "business"), text(s, "version")),
+    );
+    let _ = writeln!(out, "{head}");
+    let file = text(&s["configuration"], "file");
+    let _ = writeln!(out, "{}", to.set(to.pick(format!("Configuration : {file}"), format!("Configuration: {file}"))));
+    let refused = &s["configuration"]["refused"];
+    if !refused.is_null() {
+        let at = to.when(&refused["at"]);
+        let line = to.pick(
+            format!("  ! Modifiée {at}, mais elle a des erreurs : l'ancienne reste en vigueur."),
+            format!("  ! Changed {at}, but it has errors: the one before stays in force."),
+        );
+        let _ = writeln!(out, "{}", to.set(line));
+        for problem in list(refused, "problems").iter().filter(|p| p["severity"] == "error") {
+            for line in problem_of(problem).render().lines() {
+                let _ = writeln!(out, "    {line}");
+            }
+        }
+    }
+    if s["stopping"] == true {
+        let _ = writeln!(out, "{}", to.set(to.pick("  ! Beffroi est en train de s'arrêter.", "  ! Beffroi is stopping.")));
+    }
+    out.push('\n');
+    let running = list(s, "running");
+    if running.is_empty() {
+        let _ = writeln!(out, "{}", to.pick("Rien ne tourne en ce moment.", "Nothing runs at the moment."));
+    } else {
+        let _ = writeln!(out, "{}", to.set(to.pick("En cours :", "Running:")));
+        for run in running {
+            let (name, id, since) = (text(run, "workflow"), text(run, "run"), to.when(&run["since"]));
+            let _ =
+                writeln!(out, "  {}", to.pick(format!("{name} ({id}), depuis {since}"), format!("{name} ({id}), since {since}")));
+        }
+    }
+    let next = list(s, "next");
+    if next.is_empty() {
+        let _ = writeln!(out, "{}", to.pick("Rien n'est prévu.", "Nothing is planned."));
+    } else {
+        let _ = writeln!(out, "{}", to.set(to.pick("À venir :", "Next:")));
+        let width = next.iter().map(|n| to.when(&n["due"]).chars().count()).max().unwrap_or(0);
+        for due in next {
+            let when = to.when(&due["due"]);
+            let purpose = text(due, "purpose");
+            let purpose = if purpose.is_empty() { String::new() } else { format!(" — {}", first_words(purpose, 60)) };
+            let _ = writeln!(out, "  {when:width$}  {}{purpose}", text(due, "workflow"));
+        }
+    }
+    let counts: Vec<String> = s["posts"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(state, count)| format!("{count} {}", words::state(state, to.language)))
+        .collect();
+    if !counts.is_empty() {
+        let all = counts.join(", ");
+        let _ = writeln!(out, "{}", to.set(to.pick(format!("Messages : {all}."), format!("Posts: {all}."))));
+    }
+    out.push('\n');
+    out.push_str(&needs(&s["needs"], to));
+    if let Some(bytes) = s["memory"].as_u64() {
+        let bytes = words::bytes(bytes, to.language);
+        let _ = writeln!(out, "\n{}", to.set(to.pick(format!("Mémoire : {bytes}."), format!("Memory: {bytes}."))));
+    }
+    out
+}
+
+/// What waits for a person, each with the command that answers it.
+fn needs(needs: &Json, to: Reader) -> String {
+    let mut lines = Vec::new();
+    if let Some(reason) = needs["frozen"].as_str() {
+        lines.push((
+            to.pick(format!("Tout envoi est gelé ({reason})."), format!("All sending is frozen ({reason}).")),
+            "beffroi thaw".into(),
+        ));
+    }
+    for account in list(needs, "stopped") {
+        let (name, reason) = (text(account, "account"), text(account, "reason"));
+        let line =
+            to.pick(format!("Le compte {name} est bloqué : {reason}."), format!("The account {name} is stopped: {reason}."));
+        lines.push((line, format!("beffroi thaw {name}")));
+    }
+    for workflow in list(needs, "paused") {
+        let (name, reason) = (text(workflow, "workflow"), text(workflow, "reason"));
+        let line = to.pick(format!("{name} est en pause : {reason}."), format!("{name} is paused: {reason}."));
+        lines.push((line, format!("beffroi resume {name}")));
+    }
+    for post in list(needs, "approval") {
+        let (id, account, when) = (text(post, "id"), text(post, "target"), to.when(&post["due"]));
+        let words = to.quoted(content(post), 48);
+        let line = to.pick(
+            format!("{id} attend votre accord ({account}, {when}) : {words}"),
+            format!("{id} waits for your yes ({account}, {when}): {words}"),
+        );
+        lines.push((line, format!("beffroi approve {id}")));
+    }
+    for post in list(needs, "unknown") {
+        let (id, account) = (text(post, "id"), text(post, "target"));
+        let line = to.pick(
+            format!("{id} est peut-être parti sur {account} : regardez, puis répondez."),
+            format!("{id} may have gone out on {account}: look, then answer."),
+        );
+        lines.push((line, format!("beffroi approve {id} --done | --again")));
+    }
+    for post in list(needs, "dead") {
+        let (id, reason) = (text(post, "id"), first_words(text(post, "reason"), 90));
+        let line = to.pick(format!("{id} est abandonné : {reason}"), format!("{id} was given up: {reason}"));
+        lines.push((line, format!("beffroi approve {id} --again | beffroi reject {id}")));
+    }
+    for feed in list(needs, "feeds") {
+        let (name, error) = (text(feed, "feed"), text(feed, "error"));
+        let line =
+            to.pick(format!("Le flux {name} ne peut pas être lu : {error}"), format!("The feed {name} cannot be read: {error}"));
+        lines.push((line, String::new()));
+    }
+    if lines.is_empty() {
+        return to.pick("Rien ne demande votre attention.\n", "Nothing needs you.\n").to_owned();
+    }
+    let mut out = format!("{}\n", to.set(to.pick("Ce qui vous attend :", "What needs you:")));
+    for (line, command) in lines {
+        let _ = writeln!(out, "  • {}", to.set(line));
+        if !command.is_empty() {
+            let _ = writeln!(out, "      {command}");
+        }
+    }
+    out
+}
+
+/// `beffroi workflows`
+pub(super) fn workflows(all: &Json, to: Reader) -> String {
+    let rows = all.as_array().map(Vec::as_slice).unwrap_or_default();
+    if rows.is_empty() {
+        return to.pick("Aucun programme dans la configuration.\n", "There is no workflow in the configuration.\n").to_owned();
+    }
+    let rows = rows.iter().map(|w| {
+        let next = match (w["paused"].as_str(), w["enabled"] == true, w["next"].is_null()) {
+            (_, false, _) => to.pick("désactivé", "disabled").to_owned(),
+            (Some(reason), ..) => to.pick(format!("en pause ({reason})"), format!("paused ({reason})")),
+            (.., true) if !list(w, "events").is_empty() => to.pick("sur événement", "on an event").to_owned(),
+            (.., true) => to.pick("à la main", "by hand").to_owned(),
+            _ => to.when(&w["next"]),
+        };
+        let last = &w["last"];
+        let last = if last.is_null() {
+            "—".to_owned()
+        } else {
+            let at = if last["finished"].is_null() { &last["due"] } else { &last["finished"] };
+            format!("{}, {}", words::run_state(text(last, "state"), to.language), to.when(at))
+        };
+        [text(w, "workflow").to_owned(), first_words(text(w, "purpose"), 50), next, last]
+    });
+    table(to.pick(["Nom", "Rôle", "Prochain", "Dernier"], ["Name", "Purpose", "Next", "Last"]), rows)
+}
+
+/// `beffroi runs`
+pub(super) fn runs(all: &Json, to: Reader) -> String {
+    let rows = all.as_array().map(Vec::as_slice).unwrap_or_default();
+    if rows.is_empty() {
+        return to.pick("Rien n'a encore tourné.\n", "Nothing has run yet.\n").to_owned();
+    }
+    let rows = rows.iter().map(|r| {
+        let said = ["line", "error", "reason"].iter().map(|key| text(r, key)).find(|t| !t.is_empty()).unwrap_or_default();
+        let said = first_words(said, 60);
+        [
+            text(r, "run").to_owned(),
+            text(r, "workflow").to_owned(),
+            to.when(&r["due"]),
+            words::run_state(text(r, "state"), to.language).to_owned(),
+            said,
+        ]
+    });
+    table(
+        to.pick(["Nº", "Programme", "Prévu", "État", "Ce qu'il dit"], ["No.", "Workflow", "Due", "State", "What it says"]),
+        rows,
+    )
+}
+
+/// `beffroi show`, `beffroi run --wait`
+pub(super) fn run(r: &Json, to: Reader) -> String {
+    let mut out = String::new();
+    let (id, name) = (text(r, "run"), text(r, "workflow"));
+    let state = words::run_state(text(r, "state"), to.language);
+    let _ = writeln!(out, "{}", to.set(to.pick(format!("{id} {name} : {state}"), format!("{id} {name}: {state}"))));
+    let (trigger, due) = (words::trigger(text(r, "trigger"), to.language), to.when(&r["due"]));
+    let _ = writeln!(out, "  {}", to.pick(format!("Lancé {trigger}, prévu {due}."), format!("Started {trigger}, due {due}.")));
+    if let Some(attempt) = r["attempt"].as_u64().filter(|n| *n > 1) {
+        let _ = writeln!(out, "  {}", to.pick(format!("Essai nº {attempt}."), format!("Attempt no. {attempt}.")));
+    }
+    for (key, fr, en) in [("line", "Il dit", "It says"), ("error", "Erreur", "Error"), ("reason", "Raison", "Reason")] {
+        let said = text(r, key);
+        if said.is_empty() || (key == "reason" && r["error"] == r["reason"]) {
+            continue;
+        }
+        let said = said.replace('\n', "\n    ");
+        let _ = writeln!(out, "  {}", to.set(to.pick(format!("{fr} : {said}"), format!("{en}: {said}"))));
+    }
+    if !r["payload"].is_null() {
+        let _ = writeln!(
+            out,
+            "  {}",
+            to.set(to.pick(format!("Il a reçu : {}", r["payload"]), format!("It was given: {}", r["payload"])))
+        );
+    }
+    let effects = effects(&r["effects"], to);
+    if !effects.is_empty() {
+        let _ = writeln!(out, "{}", to.set(to.pick("  Ce qu'il a fait :", "  What it did:")));
+        for line in effects {
+            let _ = writeln!(out, "    • {line}");
+        }
+    } else if r["state"] == "done" {
+        let pruned = r["effects"].is_null();
+        let line = if pruned {
+            to.pick("Les détails d'il y a longtemps ne sont plus gardés.", "Details from long ago are no longer kept.")
+        } else {
+            to.pick("Il n'a rien changé.", "It changed nothing.")
+        };
+        let _ = writeln!(out, "  {line}");
+    }
+    let steps = list(r, "steps");
+    if !steps.is_empty() {
+        let names: Vec<&str> = steps.iter().filter_map(Json::as_str).collect();
+        let names = names.join(", ");
+        let _ = writeln!(out, "  {}", to.set(to.pick(format!("Étapes gardées : {names}"), format!("Steps kept: {names}"))));
+    }
+    let log = log(&r["log"], to);
+    if !list(r, "log").is_empty() {
+        let _ = writeln!(out, "{}", to.set(to.pick("  Journal :", "  Log:")));
+        for line in log.lines() {
+            let _ = writeln!(out, "    {line}");
+        }
+    }
+    let usage = &r["usage"];
+    if let (Some(millis), Some(calls)) = (usage["millis"].as_u64(), usage["calls"].as_i64()) {
+        let memory = words::bytes(usage["memory"].as_u64().unwrap_or(0), to.language);
+        let calls = show::counted(calls, to.pick("appel", "call"), to.pick("appels", "calls"), to.language);
+        let _ = writeln!(out, "  {millis} ms, {calls}, {memory}.");
+    }
+    out
+}
+
+/// What a run planned, line by line.
+fn effects(effects: &Json, to: Reader) -> Vec<String> {
+    let mut lines = Vec::new();
+    for post in list(effects, "posts") {
+        for delivery in list(post, "deliveries") {
+            let (account, when) = (text(delivery, "account"), to.when(&delivery["at"]));
+            let words = to.quoted(text(&delivery["content"], "text"), 60);
+            let yes = if delivery["needs_yes"] == true { to.pick(", attend votre accord", ", waits for your yes") } else { "" };
+            lines.push(to.pick(
+                format!("message pour {account}, {when}{yes} : {words}"),
+                format!("post for {account}, {when}{yes}: {words}"),
+            ));
+        }
+    }
+    for notice in list(effects, "notices") {
+        let (person, title) = (text(notice, "to"), text(&notice["notice"], "title"));
+        lines.push(to.pick(format!("avis à {person} : {title}"), format!("notice to {person}: {title}")));
+    }
+    for withdrawal in list(effects, "withdrawn") {
+        let (prefix, reason) = (text(withdrawal, "prefix"), text(withdrawal, "reason"));
+        lines.push(to.pick(
+            format!("messages retirés s'ils n'étaient pas partis ({prefix}…) : {reason}"),
+            format!("posts taken back unless they had gone out ({prefix}…): {reason}"),
+        ));
+    }
+    for feed in list(effects, "feeds") {
+        let name = text(feed, "feed");
+        lines.push(match feed["error"].as_str() {
+            Some(error) => to.pick(format!("flux {name} : {error}"), format!("feed {name}: {error}")),
+            None => {
+                let new = show::counted(
+                    feed["new"].as_i64().unwrap_or(0),
+                    to.pick("nouveauté", "new item"),
+                    to.pick("nouveautés", "new items"),
+                    to.language,
+                );
+                to.pick(format!("flux {name} lu : {new}"), format!("feed {name} read: {new}"))
+            }
+        });
+    }
+    for event in list(effects, "events") {
+        let name = text(event, "name");
+        lines.push(to.pick(format!("événement {name}"), format!("event {name}")));
+    }
+    for later in list(effects, "later") {
+        let when = to.when(&later["at"]);
+        lines.push(to.pick(format!("nouveau passage {when}"), format!("another run {when}")));
+    }
+    for (key, value) in effects["state"].as_object().into_iter().flatten() {
+        lines.push(if value.is_null() {
+            to.pick(format!("mémoire : {key} effacé"), format!("memory: {key} removed"))
+        } else {
+            let value = first_words(&value.to_string(), 60);
+            to.pick(format!("mémoire : {key} = {value}"), format!("memory: {key} = {value}"))
+        });
+    }
+    lines.iter().map(|line| to.set(line)).collect()
+}
+
+/// `beffroi logs`
+pub(super) fn log(lines: &Json, to: Reader) -> String {
+    let lines = lines.as_array().map(Vec::as_slice).unwrap_or_default();
+    if lines.is_empty() {
+        return to.pick("Ce passage n'a rien noté.\n", "This run logged nothing.\n").to_owned();
+    }
+    let line = |l: &Json| {
+        let time = text(l, "at").get(11..19).unwrap_or_default();
+        format!("{time} {:5} {}\n", text(l, "level"), text(l, "text").replace('\n', "\n               "))
+    };
+    lines.iter().map(line).collect()
+}
+
+/// `beffroi posts`
+pub(super) fn posts(all: &Json, to: Reader) -> String {
+    let rows = all.as_array().map(Vec::as_slice).unwrap_or_default();
+    if rows.is_empty() {
+        return to.pick("Aucun message.\n", "There are no posts.\n").to_owned();
+    }
+    table(
+        to.pick(["Nº", "Compte", "Quand", "État", "Texte", "Raison"], ["No.", "Account", "When", "State", "Text", "Reason"]),
+        rows.iter().map(|d| post_row(d, to)),
+    )
+}
+
+fn post_row(d: &Json, to: Reader) -> [String; 6] {
+    let when = if d["settled_at"].is_null() { &d["due"] } else { &d["settled_at"] };
+    [
+        text(d, "id").to_owned(),
+        text(d, "target").to_owned(),
+        to.when(when),
+        words::state(text(d, "state"), to.language).to_owned(),
+        first_words(content(d), 40),
+        first_words(text(d, "reason"), 60),
+    ]
+}
+
+/// `beffroi why`
+pub(super) fn why(answer: &Json, to: Reader) -> String {
+    let mut out = format!("{}\n", to.set(text(answer, "answer")));
+    for step in list(answer, "steps") {
+        let _ = writeln!(out, "  {}", to.set(text(step, "what")));
+        for line in list(step, "lines") {
+            let _ = writeln!(out, "    {}", to.set(line.as_str().unwrap_or_default().replace('\n', "\n    ")));
+        }
+    }
+    out
+}
+
+/// `beffroi state list`
+pub(super) fn state(all: &Json, to: Reader) -> String {
+    match all.as_object().filter(|keys| !keys.is_empty()) {
+        Some(keys) => keys.iter().map(|(key, value)| format!("{key} = {}\n", first_words(&value.to_string(), 120))).collect(),
+        None => to.pick("Aucune clé.\n", "There are no keys.\n").to_owned(),
+    }
+}
+
+/// `beffroi pause`
+pub(super) fn paused(answer: &Json, to: Reader) -> String {
+    let name = text(answer, "workflow");
+    to.set(to.pick(
+        format!("{name} est en pause. Il reprend avec : beffroi resume {name}\n"),
+        format!("{name} is paused. It goes on with: beffroi resume {name}\n"),
+    ))
+}
+
+/// `beffroi resume`
+pub(super) fn resumed(answer: &Json, to: Reader) -> String {
+    let name = text(answer, "workflow");
+    if answer["was"].is_null() {
+        return to.pick(format!("{name} n'était pas en pause.\n"), format!("{name} was not paused.\n"));
+    }
+    to.pick(format!("{name} reprend.\n"), format!("{name} goes on.\n"))
+}
+
+/// `beffroi freeze`
+pub(super) fn frozen(answer: &Json, to: Reader) -> String {
+    let account = answer["account"].as_str();
+    to.set(match account {
+        None => to.pick(
+            "Tout envoi est gelé. Rien ne part avant : beffroi thaw\n".to_owned(),
+            "All sending is frozen. Nothing goes out before: beffroi thaw\n".to_owned(),
+        ),
+        Some(name) => to.pick(
+            format!("Le compte {name} est bloqué. Rien n'y part avant : beffroi thaw {name}\n"),
+            format!("The account {name} is stopped. Nothing goes out there before: beffroi thaw {name}\n"),
+        ),
+    })
+}
+
+/// `beffroi thaw`
+pub(super) fn thawed(answer: &Json, to: Reader) -> String {
+    let account = answer["account"].as_str();
+    let mut out = match (account, answer["was"].is_null()) {
+        (None, true) => to.pick("Rien n'était gelé.\n", "Nothing was frozen.\n").to_owned(),
+        (None, false) => to.pick("Les envois reprennent.\n", "Sending goes on.\n").to_owned(),
+        (Some(name), true) => {
+            to.pick(format!("Le compte {name} n'était pas bloqué.\n"), format!("The account {name} was not stopped.\n"))
+        }
+        (Some(name), false) => to.pick(format!("Le compte {name} est débloqué.\n"), format!("The account {name} goes on.\n")),
+    };
+    if let Some(reason) = answer["frozen"].as_str() {
+        out.push_str(&to.set(to.pick(
+            format!("Mais tout est encore gelé ({reason}). Pour tout reprendre : beffroi thaw\n"),
+            format!("But everything is still frozen ({reason}). To let all go on: beffroi thaw\n"),
+        )));
+        return out;
+    }
+    let posts = list(answer, "posts");
+    if posts.is_empty() {
+        out.push_str(to.pick("Rien n'attend d'être envoyé.\n", "Nothing waits to be sent.\n"));
+    } else {
+        out.push_str(&to.set(to.pick(
+            "Partiront, chacun à son heure et selon les règles de son compte :\n",
+            "These will go out, each at its time and by the rules of its account:\n",
+        )));
+        let rows = posts
+            .iter()
+            .map(|d| [text(d, "id").to_owned(), text(d, "target").to_owned(), to.when(&d["due"]), first_words(content(d), 50)]);
+        out.push_str(&table(to.pick(["Nº", "Compte", "Quand", "Texte"], ["No.", "Account", "When", "Text"]), rows));
+    }
+    if let Some(count) = answer["waiting_for_a_yes"].as_i64().filter(|n| *n > 0) {
+        let (fr, en) = (
+            show::counted(count, "message attend encore votre accord.", "messages attendent encore votre accord.", to.language),
+            show::counted(count, "post still waits for your yes.", "posts still wait for your yes.", to.language),
+        );
+        out.push_str(&format!("{}\n", to.pick(fr, en)));
+    }
+    out
+}
+
+/// `beffroi cancel`
+pub(super) fn cancelled(answer: &Json, to: Reader) -> String {
+    let run = text(answer, "run");
+    to.pick(
+        format!("{run} va s'arrêter ; rien de ce qu'il prévoyait n'aura lieu.\n"),
+        format!("{run} is asked to stop; nothing it planned will happen.\n"),
+    )
+}
+
+/// `beffroi backup`
+pub(super) fn backup(answer: &Json, to: Reader) -> String {
+    let (file, bytes) = (text(answer, "file"), words::bytes(answer["bytes"].as_u64().unwrap_or(0), to.language));
+    to.set(to.pick(
+        format!("Copie écrite et vérifiée : {file} ({bytes}).\n"),
+        format!("Copy written and checked: {file} ({bytes}).\n"),
+    ))
+}
+
+/// A workflow without due times.
+pub(super) fn never_due(events: &[String], language: Language) -> String {
+    if events.is_empty() {
+        return language
+            .pick("Il n'a pas d'horaire : il se lance à la main.\n", "It has no schedule: it is run by hand.\n")
+            .to_owned();
+    }
+    let names = show::list(events, language);
+    language.pick(format!("Il n'a pas d'horaire : il répond à {names}.\n"), format!("It has no schedule: it answers {names}.\n"))
+}
+
+/// When a whole post has nothing to say yes or no to.
+pub(super) fn nothing_to_answer(id: &str, language: Language) -> String {
+    language.pick(
+        format!("{id} n'attend pas de réponse. Voyez : beffroi why {id}"),
+        format!("{id} waits for no answer. See: beffroi why {id}"),
+    )
+}
+
+/// What a yes or no was given to: all of it, since that is what it covers.
+pub(super) fn answered(delivery: &Json, verb: &str, to: Reader) -> String {
+    let (id, account, when) = (text(delivery, "id"), text(delivery, "target"), to.when(&delivery["due"]));
+    let head = match verb {
+        "approve" => {
+            to.pick(format!("{id} est approuvé pour {account}, {when} :"), format!("{id} is approved for {account}, {when}:"))
+        }
+        "again" => {
+            to.pick(format!("{id} sera envoyé de nouveau sur {account} :"), format!("{id} will be sent to {account} again:"))
+        }
+        "done" => {
+            to.pick(format!("{id} est noté comme en ligne sur {account} :"), format!("{id} is noted as online on {account}:"))
+        }
+        _ => to.pick(
+            format!("{id} est refusé et ne partira pas sur {account} :"),
+            format!("{id} is rejected and will not go out on {account}:"),
+        ),
+    };
+    let body = content(delivery).lines().map(|line| format!("  │ {line}\n")).collect::<String>();
+    let mut out = format!("{}\n{body}", to.set(head));
+    let content = &delivery["content"];
+    if let Some(link) = content["link"].as_str() {
+        let _ = writeln!(out, "  │ → {link}");
+    }
+    for media in list(content, "media") {
+        let _ = writeln!(out, "  │ [{}] {}", text(media, "path"), text(media, "alt"));
+    }
+    out
+}

@@ -1,0 +1,79 @@
+//! The daemon's log, on standard error: for a person at a terminal, or for the journal.
+//!
+//! In: what the program says. Out: one line each; for the journal with its level in front, which it understands.
+//! Never: writes a file or rotates one: that is the journal's work.
+
+use crate::clock::{Clock, SystemClock};
+use std::fmt;
+use std::io::IsTerminal;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Starts the log. `BEFFROI_LOG` chooses what is said, as in `info` or `beffroi::egress=debug`.
+pub fn start() {
+    let filter = EnvFilter::builder().with_default_directive(Level::INFO.into()).with_env_var("BEFFROI_LOG").from_env_lossy();
+    let terminal = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal)
+        .event_format(Line { clock: terminal.then(SystemClock::new) })
+        .finish();
+    // A second log in one process is a test's; the first one stays.
+    let _ = tracing::subscriber::set_global_default(log);
+}
+
+/// One line.
+struct Line {
+    /// Set at a terminal, where the time is not written by anybody else.
+    clock: Option<SystemClock>,
+}
+
+impl<S, N> FormatEvent<S, N> for Line
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let level = *event.metadata().level();
+        match &self.clock {
+            Some(clock) => {
+                let time = clock.now().utc().with_timezone(&chrono::Local).format("%H:%M:%S");
+                let (colour, word) = shown(level);
+                write!(out, "\u{1b}[2m{time}\u{1b}[0m \u{1b}[{colour}m{word}\u{1b}[0m ")?;
+                context.format_fields(out.by_ref(), event)?;
+                writeln!(out)
+            }
+            None => {
+                // The journal reads the level of each line from its beginning.
+                let mut text = String::new();
+                context.format_fields(Writer::new(&mut text), event)?;
+                text.lines().try_for_each(|line| writeln!(out, "<{}>{line}", priority(level)))
+            }
+        }
+    }
+}
+
+/// Colour and word for a terminal.
+fn shown(level: Level) -> (u8, &'static str) {
+    match level {
+        Level::ERROR => (31, "error"),
+        Level::WARN => (33, "warn "),
+        Level::INFO => (32, "info "),
+        Level::DEBUG => (34, "debug"),
+        _ => (35, "trace"),
+    }
+}
+
+/// The level as syslog and the journal number it.
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        _ => 7,
+    }
+}
