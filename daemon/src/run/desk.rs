@@ -13,6 +13,7 @@ use crate::effects::{Effects, Reads};
 use crate::instance::{Current, Instance, Workflow};
 use crate::kinds::Call;
 use crate::network::Network;
+use crate::schedule::board::Claim;
 use crate::store::{Change, CommitError, LogLine, MarkRead, NewOccurrence, Op, Store, TriggerKind, view};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -61,6 +62,21 @@ pub struct Facts {
     pub payload: Json,
 }
 
+impl Facts {
+    /// The facts of a claim's coming attempt.
+    pub fn of(claim: &Claim, now: Timestamp) -> Self {
+        Self {
+            id: claim.id,
+            workflow: claim.workflow.clone(),
+            kind: claim.kind,
+            due: claim.due,
+            now,
+            attempt: claim.attempt,
+            payload: claim.payload.clone().unwrap_or_default(),
+        }
+    }
+}
+
 /// What a run leaves behind.
 #[derive(Default)]
 pub struct Leavings {
@@ -89,6 +105,8 @@ pub struct RunDesk {
     pub(super) read_state: HashMap<String, Option<Json>>,
     /// Names and depth of the steps going on.
     pub(super) steps: Vec<String>,
+    /// How many requests each step has sent, to tell them apart at the other end.
+    pub(super) sent: HashMap<String, u32>,
     /// How often each function was called, by position in the table.
     counts: BTreeMap<usize, u32>,
     log: Vec<LogLine>,
@@ -125,6 +143,7 @@ impl RunDesk {
             reads: Reads::default(),
             read_state: HashMap::new(),
             steps: Vec::new(),
+            sent: HashMap::new(),
             counts: BTreeMap::new(),
             log: Vec::new(),
             dropped_lines: 0,
@@ -285,6 +304,8 @@ impl Desk for RunDesk {
                 if self.keeps_steps {
                     self.make_known()?;
                 }
+                // A step that is done anew sends the same requests as before, under the same keys.
+                self.sent.remove(name);
                 self.steps.push(name.to_owned());
                 Ok(None)
             }

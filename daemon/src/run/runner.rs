@@ -12,14 +12,13 @@ use crate::domain::{Digest, Json, RunId, Timestamp, show_span};
 use crate::instance::{Instance, Workflow};
 use crate::kinds::Notice;
 use crate::pulse::Pulse;
-use crate::schedule::board::{Board, Claim};
+use crate::schedule::board::{Board, Claim, LONGEST_BACKOFF, gone};
 use crate::store::{Answer, Change, CommitError, FinishedRun, LogLine, NewDelivery, Op, RunState, TriggerKind, Usage};
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// The longest wait between two attempts.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(3_600);
 /// A run that was done again this often without coming to a commit counts as failed.
 const REDONE: u32 = 200;
 /// How long a claim rests when the store cannot take its change (a full disk, say).
@@ -84,6 +83,17 @@ impl Runner {
         if let Some(workflow) = instance.workflows.get(&claim.workflow.name) {
             claim.workflow = workflow.clone();
         }
+        if let Some(reason) = self.hindrance(&claim, &instance) {
+            let attempt = self.dropped(claim, now, reason);
+            return self.submit(attempt);
+        }
+        if let Some(why) = claim.refused.clone() {
+            let facts = Facts::of(&claim, now);
+            let left = Leavings { recorded: claim.recorded, ..Leavings::default() };
+            let error = format!("The database does not take what the run planned: {why}");
+            let attempt = self.failed(claim, &facts, now, left, Usage::default(), &error, None);
+            return self.submit(attempt);
+        }
         if claim.recorded && !claim.begun {
             let Claim { id, attempt, interrupted, .. } = claim;
             let begin = Op::Attempt { id, attempt, interrupted, version: claim.workflow.version.to_string() };
@@ -97,29 +107,67 @@ impl Runner {
             self.pulse.meters.start_lag.add(now.since(claim.start_at));
         }
         self.pulse.tell("run", claim.id, "started", &claim.workflow.name);
-        let attempt = self.attempt(claim, instance, now);
+        if let Some(attempt) = self.attempt(claim, instance, now) {
+            self.submit(attempt);
+        }
+    }
+
+    fn submit(self: &Arc<Self>, attempt: Attempt) {
         let Attempt { claim, started, change, follow, end, delivers } = attempt;
         let runner = self.clone();
         self.tools.store.submit(change, move |answer| runner.settle(claim, started, follow, end, delivers, answer));
     }
 
-    fn attempt(&self, claim: Claim, instance: Arc<Instance>, now: Timestamp) -> Attempt {
-        let facts = Facts {
+    /// What forbids an attempt that is about to start, when much may have happened since its claim was made.
+    fn hindrance(&self, claim: &Claim, instance: &Instance) -> Option<String> {
+        if claim.cancel.load(Ordering::Relaxed) {
+            return Some(Stop::Cancelled.to_string());
+        }
+        // Whoever runs it by hand means it, paused or not.
+        if claim.kind == TriggerKind::Hand {
+            return None;
+        }
+        let name = &claim.workflow.name;
+        if !instance.workflows.get(name).is_some_and(|w| w.enabled) {
+            return Some(gone(name.as_str()));
+        }
+        self.board.standing(name).paused.map(|reason| format!("paused: {reason}"))
+    }
+
+    /// The change for an occurrence that does not run: nothing but its end and the reason.
+    fn dropped(&self, claim: Claim, now: Timestamp, reason: String) -> Attempt {
+        let facts = Facts::of(&claim, now);
+        let mut ops = Vec::with_capacity(2);
+        if !claim.recorded {
+            ops.push(Op::Occur(occurrence(&facts)));
+        }
+        ops.push(Op::Finish(Box::new(FinishedRun {
             id: claim.id,
-            workflow: claim.workflow.clone(),
-            kind: claim.kind,
-            due: claim.due,
-            now,
+            state: RunState::Cancelled,
             attempt: claim.attempt,
-            payload: claim.payload.clone().unwrap_or_default(),
-        };
+            version: claim.workflow.version.to_string(),
+            started: now,
+            line: None,
+            value: None,
+            error: Some(reason.clone()),
+            effects: None,
+            effects_hash: None,
+            usage: Usage::default(),
+        })));
+        let end = End::Final { state: RunState::Cancelled, text: reason, standing: None };
+        Attempt { claim, started: now, change: Change::new(now, ops), follow: Vec::new(), end, delivers: false }
+    }
+
+    /// One attempt; `None` when it was stopped because the process ends, and is left to the next start.
+    fn attempt(&self, mut claim: Claim, instance: Arc<Instance>, now: Timestamp) -> Option<Attempt> {
+        let facts = Facts::of(&claim, now);
         let workflow = claim.workflow.clone();
         let compiled = match self.scripts.compile(&workflow.script, &workflow.source) {
             Ok(compiled) => compiled,
             Err(problems) => {
                 let text = problems.iter().map(crate::problem::Problem::render).collect::<String>();
                 let nothing = Leavings { recorded: claim.recorded, ..Leavings::default() };
-                return self.failed(claim, &facts, now, nothing, Usage::default(), text.trim_end(), None);
+                return Some(self.failed(claim, &facts, now, nothing, Usage::default(), text.trim_end(), None));
             }
         };
         let desk =
@@ -129,6 +177,8 @@ impl Runner {
         let desk: Box<dyn Any> = desk;
         let desk = desk.downcast::<RunDesk>().expect("the desk that went in comes out");
         let leavings = desk.leave();
+        // A step may have made the run known before its end; doing it again must find what the step kept.
+        (claim.recorded, claim.begun) = (leavings.recorded, claim.begun || leavings.recorded);
         let millis = u64::try_from(self.tools.clock.now().since(now).as_millis()).unwrap_or(u64::MAX);
         let usage = Usage {
             operations,
@@ -138,9 +188,13 @@ impl Runner {
             redone: claim.redone,
         };
         match outcome {
-            Outcome::Finished { value, line } => self.finished(claim, &facts, &instance, leavings, usage, (value, line)),
+            Outcome::Finished { value, line } => Some(self.finished(claim, &facts, &instance, leavings, usage, (value, line))),
+            Outcome::Failed { stop: Some(Stop::Cancelled), .. } if self.board.is_left(claim.id) => {
+                tracing::info!(run = %claim.id, workflow = %claim.workflow.name, "stopped; the next start takes it up");
+                None
+            }
             Outcome::Failed { problem, stop } => {
-                self.failed(claim, &facts, now, leavings, usage, problem.render().trim_end(), stop)
+                Some(self.failed(claim, &facts, now, leavings, usage, problem.render().trim_end(), stop))
             }
         }
     }
@@ -269,7 +323,10 @@ impl Runner {
             })));
             (End::Final { state, text: error.to_owned(), standing }, notified)
         };
-        Attempt { claim, started: facts.now, change: Change::new(self.tools.clock.now(), ops), follow: Vec::new(), end, delivers }
+        // A script that failed over values that others were changing is done again like one that came to its end.
+        let built_on = if stop.is_none() { left.reads.into_marks() } else { Vec::new() };
+        let change = Change { built_on, ops, at: self.tools.clock.now() };
+        Attempt { claim, started: facts.now, change, follow: Vec::new(), end, delivers }
     }
 
     /// Tells everybody that a workflow was paused.
@@ -313,6 +370,18 @@ impl Runner {
                 self.pulse.meters.run("redone");
                 self.board.again(claim);
             }
+            // Doing it again would plan the same again.
+            Err(CommitError::Refused(why)) if claim.refused.is_none() => {
+                claim.refused = Some(why);
+                self.board.again(claim);
+            }
+            Err(CommitError::Refused(why)) => {
+                tracing::error!(run = %claim.id, workflow = %claim.workflow.name, "given up: {why}");
+                self.board.ended(claim.id, &claim.workflow.name, now);
+                if let Some(waiter) = claim.waiter {
+                    waiter(claim.id);
+                }
+            }
             Err(error) => {
                 tracing::error!(run = %claim.id, workflow = %claim.workflow.name, "{error} The run is done again.");
                 claim.redone = 0;
@@ -342,7 +411,7 @@ impl Runner {
                         tracing::warn!(run = %claim.id, workflow = %claim.workflow.name, attempt = claim.attempt, "failed, {text}");
                         self.pulse.tell("run", claim.id, "retry", text);
                         claim.attempt += 1;
-                        claim.redone = 0;
+                        (claim.redone, claim.refused) = (0, None);
                         claim.start_at = start_at;
                         (claim.recorded, claim.begun) = (true, false);
                         self.board.later(claim, now);

@@ -10,13 +10,21 @@ use crate::domain::{Json, RunId, Timestamp, WorkflowName};
 use crate::instance::Workflow;
 use crate::store::{NewOccurrence, TriggerKind};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// The longest wait between two attempts.
+pub const LONGEST_BACKOFF: Duration = Duration::from_secs(3_600);
+
 /// Called once with the number of a run that has ended for good.
 pub type Waiter = Box<dyn FnOnce(RunId) + Send>;
+
+/// Why an occurrence of a workflow that is not there does not run.
+pub fn gone(workflow: &str) -> String {
+    format!("the workflow \"{workflow}\" is no longer in the configuration, or is switched off")
+}
 
 /// An occurrence that somebody may run. Consumed by running it.
 pub struct Claim {
@@ -42,6 +50,8 @@ pub struct Claim {
     pub recorded: bool,
     /// Whether the ledger knows that this attempt starts.
     pub begun: bool,
+    /// Why the database would not take what the attempt before this one planned.
+    pub refused: Option<String>,
     /// Set to stop the run.
     pub cancel: Arc<AtomicBool>,
     /// Who waits for the end.
@@ -63,6 +73,7 @@ impl Claim {
             redone: 0,
             recorded: false,
             begun: false,
+            refused: None,
             cancel: Arc::default(),
             waiter: None,
         }
@@ -83,6 +94,15 @@ impl Claim {
             fate: None,
             into: None,
             stretch: None,
+        }
+    }
+
+    /// The latest moment at which it can start by the rules, if now is now. A run that a script asked for may be as far
+    /// away as the script wanted.
+    pub fn latest_start(&self, now: Timestamp) -> Timestamp {
+        match self.kind {
+            TriggerKind::Later if self.attempt == 1 => Timestamp::NEVER,
+            _ => now.plus(LONGEST_BACKOFF.max(self.workflow.jitter)),
         }
     }
 }
@@ -140,6 +160,8 @@ struct Inner {
     turn: HashMap<WorkflowName, VecDeque<Claim>>,
     /// The stop flag of every open claim, running or not.
     flags: HashMap<RunId, Arc<AtomicBool>>,
+    /// Runs that were stopped because the process ends: nobody wanted them cancelled, the next start takes them up.
+    left: HashSet<RunId>,
     closed: bool,
 }
 
@@ -273,13 +295,22 @@ impl Board {
 
     /// Asks a run to stop, running or not yet started. False when it is not open.
     pub fn cancel(&self, id: RunId) -> bool {
-        match self.lock().flags.get(&id) {
-            Some(flag) => {
-                flag.store(true, Ordering::Relaxed);
-                true
-            }
-            None => false,
+        let mut inner = self.lock();
+        let Some(flag) = inner.flags.get(&id) else { return false };
+        flag.store(true, Ordering::Relaxed);
+        // What waits for its time, such as another attempt, ends now and not then: others may wait in turn behind it.
+        if inner.timed.iter().any(|Reverse(t)| t.0.id == id) {
+            inner.hurry(|claim| claim.id == id);
+            drop(inner);
+            self.bell.notify_one();
         }
+        true
+    }
+
+    /// Lets go of waits that only a clock far ahead can have set: from `now` no attempt is that far away by itself.
+    pub fn clock_went_back(&self, now: Timestamp) {
+        self.lock().hurry(|claim| claim.start_at > claim.latest_start(now));
+        self.bell.notify_all();
     }
 
     /// How a workflow stands.
@@ -314,17 +345,31 @@ impl Board {
         self.bell.notify_all();
     }
 
-    /// Asks every running attempt to stop.
+    /// Asks every running attempt to stop because the process ends. The ledger keeps them open for the next start.
     pub fn cancel_running(&self) {
-        for run in self.lock().running.values() {
-            run.cancel.store(true, Ordering::Relaxed);
-        }
+        let mut inner = self.lock();
+        let wanted: Vec<RunId> =
+            inner.running.values().filter(|run| !run.cancel.swap(true, Ordering::Relaxed)).map(|run| run.id).collect();
+        inner.left.extend(wanted);
+    }
+
+    /// Whether a run was stopped only because the process ends.
+    pub fn is_left(&self, id: RunId) -> bool {
+        self.lock().left.contains(&id)
     }
 }
 
 impl Inner {
     fn note_scheduled(&mut self, claim: &Claim) {
         self.scheduled.entry(claim.workflow.name.clone()).or_default().push_back(claim.id);
+    }
+
+    /// Makes claims ready that wait for their time.
+    fn hurry(&mut self, which: impl Fn(&Claim) -> bool) {
+        let (now, later): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.timed).into_vec().into_iter().partition(|Reverse(t)| which(&t.0));
+        self.timed = BinaryHeap::from(later);
+        self.ready.extend(now.into_iter().map(|Reverse(Timed(claim))| claim));
     }
 
     fn put(&mut self, claim: Claim, now: Timestamp) {

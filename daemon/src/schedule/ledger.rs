@@ -21,6 +21,11 @@ const LATE: Duration = Duration::from_secs(60);
 const CHUNK: usize = 2_000;
 /// What stands in place of the schedule of a workflow that left the configuration.
 const REMOVED: &str = "removed";
+/// What stands in place of the schedule of a workflow that is switched off.
+const OFF: &str = "off";
+/// A clock that went back further than this was wrong before, and the ledger goes back with it. A smaller step is waited
+/// out: what is due in between has its rows.
+const STEP_BACK: Duration = Duration::from_secs(3_600);
 /// More missed instants than this in a row become one row that counts them.
 const STRETCH: usize = 100;
 
@@ -28,6 +33,9 @@ struct Entry {
     workflow: Arc<Workflow>,
     /// Every due instant up to here has its row.
     until: Timestamp,
+    /// The furthest `until` ever was. While the clock goes through the time between the two again, what has come due in it
+    /// already has its row.
+    accounted: Timestamp,
     next: Option<Timestamp>,
     /// Schedules that were in force up to now and are not any more: they account for the time before the edit.
     former: Option<Vec<Schedule>>,
@@ -41,6 +49,8 @@ pub struct Planner {
     board: Arc<Board>,
     entries: HashMap<WorkflowName, Entry>,
     due: BinaryHeap<Reverse<(Timestamp, WorkflowName)>>,
+    /// The latest `until` of all.
+    latest: Timestamp,
 }
 
 /// The schedules of a workflow as the ledger keeps them, to know an edit when it comes.
@@ -99,7 +109,8 @@ impl Planner {
         board: Arc<Board>,
         instance: &Instance,
     ) -> Result<Self, CommitError> {
-        let mut planner = Self { store, clock, dice, board, entries: HashMap::new(), due: BinaryHeap::new() };
+        let mut planner =
+            Self { store, clock, dice, board, entries: HashMap::new(), due: BinaryHeap::new(), latest: Timestamp::EPOCH };
         planner.adopt(instance)?;
         Ok(planner)
     }
@@ -110,42 +121,91 @@ impl Planner {
     /// When the store cannot be read or written.
     pub fn adopt(&mut self, instance: &Instance) -> Result<(), CommitError> {
         let now = self.clock.now();
+        // What has come due up to now belongs to the configuration that was in force up to now.
+        self.turn_at(now)?;
         let reader = self.store.read()?;
         let mut known: HashMap<String, view::WorkflowRow> =
             view::workflows(&reader)?.into_iter().map(|row| (row.name.clone(), row)).collect();
         drop(reader);
-        self.entries = HashMap::with_capacity(instance.workflows.len());
+        let mut entries = HashMap::with_capacity(instance.workflows.len());
+        let mut latest = Timestamp::EPOCH;
         let mut heap = Vec::with_capacity(instance.workflows.len());
         let mut fresh = Vec::new();
         for (name, workflow) in &instance.workflows {
             let row = known.remove(name.as_str());
-            let schedule = written(workflow);
+            let schedule = if workflow.enabled { written(workflow) } else { OFF.to_owned() };
             let edited = row.as_ref().is_some_and(|r| r.schedule != schedule);
-            let is_new = row.is_none();
             if let Some(row) = &row {
                 self.board.set_standing(name, Standing { failures: row.failures, paused: row.paused.clone() });
             }
-            let (until, former) = match row {
-                // A workflow that is switched off accounts for nothing, and starts anew when it is switched on.
-                Some(row) if workflow.enabled => (row.ledger_until, edited.then(|| reread(&row.schedule).unwrap_or_default())),
-                Some(_) | None => (now, None),
-            };
-            let entry = Entry { workflow: workflow.clone(), until, next: None, former };
-            if is_new || !workflow.enabled {
-                fresh.push(Op::LedgerUntil { workflow: name.as_str().into(), until: now, schedule });
+            let mut entry = Entry { workflow: workflow.clone(), until: now, accounted: now, next: None, former: None };
+            match row {
+                Some(row) if workflow.enabled => {
+                    (entry.until, entry.accounted) = (row.ledger_until, row.accounted.max(row.ledger_until));
+                    // One that was removed or switched off has no former schedules: it starts anew.
+                    entry.former = edited.then(|| reread(&row.schedule).unwrap_or_default());
+                    if entry.until > now.plus(STEP_BACK) {
+                        entry.until = now;
+                        fresh.push(Op::LedgerUntil { workflow: row.name, until: now, schedule: row.schedule });
+                    }
+                }
+                Some(row) if edited => self.end(row, now, OFF, &mut fresh),
+                Some(_) => {}
+                None => fresh.push(Op::LedgerUntil { workflow: name.as_str().into(), until: now, schedule }),
             }
-            if let Some(next) = self.entries.entry(name.clone()).insert_entry(entry).get_mut().replan() {
+            latest = latest.max(entry.until);
+            if let Some(next) = entries.entry(name.clone()).insert_entry(entry).get_mut().replan() {
                 heap.push(Reverse((next, name.clone())));
             }
         }
         // Workflows that left the configuration keep their rows; should they come back, they start anew.
         for row in known.into_values().filter(|row| row.schedule != REMOVED) {
-            fresh.push(Op::LedgerUntil { workflow: row.name, until: now, schedule: REMOVED.into() });
+            self.end(row, now, REMOVED, &mut fresh);
         }
-        self.due = BinaryHeap::from(heap);
         if !fresh.is_empty() {
             self.store.commit(Change::new(now, fresh))?;
         }
+        // Only now: a configuration that could not be taken over leaves the one before it in force.
+        (self.entries, self.due, self.latest) = (entries, BinaryHeap::from(heap), latest);
+        Ok(())
+    }
+
+    /// Closes the ledger of a workflow that is gone or switched off. What came due before that, while nobody was there, was
+    /// missed; nothing is made up for it.
+    fn end(&self, row: view::WorkflowRow, now: Timestamp, why: &str, ops: &mut Vec<Op>) {
+        let former = reread(&row.schedule).unwrap_or_default();
+        let schedules: Vec<&Schedule> = former.iter().collect();
+        let mut lost = Stretch::default();
+        due_between(&schedules, row.ledger_until.max(row.accounted), now).for_each(|(due, schedule)| lost.add(due, schedule));
+        for missed in lost.take() {
+            let reason = "Beffroi was not running, and then the workflow was removed or switched off".to_owned();
+            ops.push(Op::Occur(missed.occurrence(self.store.next_run(), row.name.clone(), (Fate::Missed, reason))));
+        }
+        ops.push(Op::LedgerUntil { workflow: row.name, until: now, schedule: why.into() });
+    }
+
+    /// Goes back with a clock that was ahead. Rows stay as they are; each instant is looked up when it comes again.
+    fn go_back(&mut self, now: Timestamp) -> Result<(), CommitError> {
+        let limit = now.plus(STEP_BACK);
+        let reader = self.store.read()?;
+        let mut ops = Vec::new();
+        for row in view::workflows(&reader)?.into_iter().filter(|row| row.ledger_until > limit) {
+            ops.push(Op::LedgerUntil { workflow: row.name, until: now, schedule: row.schedule });
+        }
+        drop(reader);
+        self.store.commit(Change::new(now, ops))?;
+        tracing::warn!("the clock went back from {} to {now}; the ledger goes on from here", self.latest);
+        let mut heap = Vec::with_capacity(self.entries.len());
+        self.latest = now;
+        for (name, entry) in &mut self.entries {
+            if entry.until > limit {
+                entry.until = now;
+            }
+            self.latest = self.latest.max(entry.until);
+            heap.extend(entry.replan().map(|next| Reverse((next, name.clone()))));
+        }
+        self.due = BinaryHeap::from(heap);
+        self.board.clock_went_back(now);
         Ok(())
     }
 
@@ -154,7 +214,13 @@ impl Planner {
     /// # Errors
     /// When the store cannot be written; nothing was put up then, and the next turn tries again.
     pub fn turn(&mut self) -> Result<Turn, CommitError> {
-        let now = self.clock.now();
+        self.turn_at(self.clock.now())
+    }
+
+    fn turn_at(&mut self, now: Timestamp) -> Result<Turn, CommitError> {
+        if self.latest > now.plus(STEP_BACK) {
+            self.go_back(now)?;
+        }
         let mut names = Vec::new();
         while let Some(Reverse((at, _))) = self.due.peek() {
             if *at > now {
@@ -174,9 +240,12 @@ impl Planner {
             let (count, done) = self.record(rest, now);
             for name in &rest[..count] {
                 if let (Ok(()), Some(entry)) = (&done, self.entries.get_mut(name)) {
-                    entry.until = now;
+                    (entry.until, entry.accounted) = (now, entry.accounted.max(now));
                     entry.former = None;
                 }
+            }
+            if done.is_ok() {
+                self.latest = self.latest.max(now);
             }
             rest = &rest[count..];
             result = done.map(|()| Turn::Did);
@@ -203,7 +272,10 @@ impl Planner {
         for name in names {
             count += 1;
             let Some(entry) = self.entries.get(name) else { continue };
-            Plan { planner: self, entry, now, ops: &mut ops, starts: &mut starts }.account();
+            let plan = Plan { planner: self, entry, now, ops: &mut ops, starts: &mut starts };
+            if let Err(error) = plan.account() {
+                return (count, Err(error));
+            }
             ops.push(Op::LedgerUntil { workflow: name.as_str().into(), until: now, schedule: written(&entry.workflow) });
             if ops.len() >= CHUNK {
                 break;
@@ -251,7 +323,7 @@ struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    fn account(&mut self) {
+    fn account(mut self) -> Result<(), CommitError> {
         let workflow = &self.entry.workflow;
         let schedules: Vec<&Schedule> = match &self.entry.former {
             Some(former) => former.iter().collect(),
@@ -263,7 +335,12 @@ impl Plan<'_> {
         let mut late = Vec::new();
         let mut on_time = Vec::new();
         for (due, schedule) in due_between(&schedules, self.entry.until, self.now) {
-            if due < window_from {
+            if due <= self.entry.accounted {
+                // The clock was ahead: this comes a second time. What nobody was there for keeps the row it has.
+                if due >= late_from && self.is_free(due, &schedules)? {
+                    on_time.push((due, schedule));
+                }
+            } else if due < window_from {
                 lost.add(due, schedule);
             } else if due < late_from {
                 late.push((due, schedule));
@@ -277,10 +354,11 @@ impl Plan<'_> {
             for (due, schedule) in late.into_iter().chain(on_time) {
                 self.row(Row::one(due, schedule), Fate::Skipped, &reason);
             }
-            return;
+            return Ok(());
         }
         let outside = format!("Beffroi was not running, and it is longer ago than the window of {}", show_span(workflow.window));
         lost.take().into_iter().for_each(|row| self.row(row, Fate::Missed, &outside));
+        let mut catching_up = !late.is_empty() && workflow.missed != Missed::Skip;
         match workflow.missed {
             Missed::Skip => {
                 let mut missed = Stretch::default();
@@ -294,44 +372,54 @@ impl Plan<'_> {
                 // The latest stands for all: an occurrence that is on time does, if there is one.
                 let runs = if on_time.is_empty() { late.pop() } else { Some(on_time.remove(0)) };
                 if let Some((due, schedule)) = runs {
-                    let id = self.start(due, schedule, false);
+                    // It waits for a run that goes on: skipped, it would leave nobody to run for the others.
+                    let id = self.start(due, schedule, catching_up);
                     for (due, schedule) in late {
                         self.coalesce(due, schedule, id);
                     }
                 }
+                catching_up = false;
             }
             Missed::All => late.into_iter().for_each(|(due, schedule)| {
                 self.start(due, schedule, true);
             }),
         }
-        let catching_up = !self.starts.behind.is_empty() && workflow.missed == Missed::All;
         for (due, schedule) in on_time {
             self.start(due, schedule, catching_up);
         }
+        Ok(())
+    }
+
+    /// Whether nothing ran yet for an instant that comes a second time. The row that says it was missed, or skipped, while
+    /// the clock was ahead is taken back: it was not true after all.
+    fn is_free(&mut self, due: Timestamp, schedules: &[&Schedule]) -> Result<bool, CommitError> {
+        let store = &self.planner.store;
+        let row = view::ledger_row(&*store.read()?, self.entry.workflow.name.as_str(), due)?;
+        let Some(row) = row else { return Ok(true) };
+        if row.ran {
+            return Ok(false);
+        }
+        let just_before = |t: Timestamp| t.minus(Duration::from_millis(1));
+        let (mut passed, mut last) = (0, None);
+        for (at, _) in due_between(schedules, just_before(row.first), just_before(due)).take_while(|_| row.count > 1) {
+            (passed, last) = (passed + 1, Some(at));
+        }
+        // An edit since then may have changed how many there are; none gets lost, and none is invented.
+        let passed: i64 = passed.min(row.count - 1);
+        let left = row.count - passed - 1;
+        let next = due_between(schedules, due, row.last).next().filter(|_| left > 0);
+        let after = next.map(|(at, _)| (store.next_run(), at, left));
+        self.ops.push(Op::Carve { id: row.id, before: last.map(|at| (at, passed)), after });
+        Ok(true)
     }
 
     fn occurrence(&self, due: Timestamp, schedule: &Schedule) -> NewOccurrence {
-        NewOccurrence {
-            id: self.planner.store.next_run(),
-            workflow: self.entry.workflow.name.as_str().into(),
-            kind: TriggerKind::Schedule,
-            due,
-            start_at: due,
-            schedule: Some(source(schedule)),
-            payload: None,
-            fate: None,
-            into: None,
-            stretch: None,
-        }
+        scheduled(self.planner.store.next_run(), self.entry.workflow.name.as_str().into(), due, schedule)
     }
 
     fn row(&mut self, row: Row<'_>, fate: Fate, reason: &str) {
-        let stretch = (row.count > 1).then_some((row.last, row.count));
-        self.ops.push(Op::Occur(NewOccurrence {
-            fate: Some((fate, reason.into())),
-            stretch,
-            ..self.occurrence(row.first, row.schedule)
-        }));
+        let (id, name) = (self.planner.store.next_run(), self.entry.workflow.name.as_str().into());
+        self.ops.push(Op::Occur(row.occurrence(id, name, (fate, reason.into()))));
     }
 
     fn coalesce(&mut self, due: Timestamp, schedule: &Schedule, into: RunId) {
@@ -349,8 +437,9 @@ impl Plan<'_> {
         let workflow = self.entry.workflow.clone();
         let mut occurrence = self.occurrence(due, schedule);
         let id = occurrence.id;
-        let open = self.planner.board.scheduled_open(&workflow.name).into_iter().next();
-        let ahead = open.or_else(|| self.starts.now.iter().rev().find(|c| c.workflow.name == workflow.name).map(|c| c.id));
+        let open = self.planner.board.scheduled_open(&workflow.name);
+        let own = self.starts.now.iter().rev().find(|c| c.workflow.name == workflow.name).map(|c| c.id);
+        let ahead = open.first().copied().or(own);
         let jitter = self.planner.dice.below(u64::try_from(workflow.jitter.as_millis()).unwrap_or(u64::MAX));
         occurrence.start_at = due.plus(Duration::from_millis(jitter));
         let mut claim = Claim::new(id, workflow.clone(), TriggerKind::Schedule, due);
@@ -361,9 +450,11 @@ impl Plan<'_> {
                 occurrence.fate = Some((Fate::Skipped, format!("{ahead}, the run before it, was still going")));
                 self.ops.push(Op::Occur(occurrence));
             }
-            (Some(ahead), overlap) => {
+            (Some(_), overlap) => {
                 if overlap == Overlap::CancelRunning && !catching_up {
-                    self.starts.cancel.push(ahead);
+                    // Those that wait as well: only the newest is to run.
+                    let waiting = self.starts.behind.iter().filter(|c| c.workflow.name == workflow.name).map(|c| c.id);
+                    self.starts.cancel.extend(waiting.chain(own).chain(open));
                 }
                 self.ops.push(Op::Occur(occurrence));
                 self.starts.behind.push(claim);
@@ -381,6 +472,21 @@ impl Plan<'_> {
     }
 }
 
+fn scheduled(id: RunId, workflow: String, due: Timestamp, schedule: &Schedule) -> NewOccurrence {
+    NewOccurrence {
+        id,
+        workflow,
+        kind: TriggerKind::Schedule,
+        due,
+        start_at: due,
+        schedule: Some(source(schedule)),
+        payload: None,
+        fate: None,
+        into: None,
+        stretch: None,
+    }
+}
+
 struct Row<'a> {
     first: Timestamp,
     last: Timestamp,
@@ -391,6 +497,11 @@ struct Row<'a> {
 impl<'a> Row<'a> {
     fn one(due: Timestamp, schedule: &'a Schedule) -> Self {
         Self { first: due, last: due, count: 1, schedule }
+    }
+
+    fn occurrence(&self, id: RunId, workflow: String, fate: (Fate, String)) -> NewOccurrence {
+        let stretch = (self.count > 1).then_some((self.last, self.count));
+        NewOccurrence { fate: Some(fate), stretch, ..scheduled(id, workflow, self.first, self.schedule) }
     }
 }
 

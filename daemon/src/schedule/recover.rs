@@ -3,7 +3,7 @@
 //! In: the ledger's open rows. Out: a claim for each, or a fate with a reason. Nothing stays "running" for ever.
 //! Never: touches an occurrence that has its fate.
 
-use super::board::{Board, Claim};
+use super::board::{Board, Claim, gone};
 use crate::domain::Timestamp;
 use crate::instance::Instance;
 use crate::store::{Change, CommitError, Fate, FinishedRun, Op, RunState, Store, TriggerKind, Usage, view};
@@ -18,15 +18,16 @@ const INTERRUPTIONS: u32 = 10;
 /// When the store cannot be read or written.
 pub fn recover(store: &Store, board: &Board, instance: &Instance, now: Timestamp) -> Result<usize, CommitError> {
     let mut count = 0;
-    let open = view::open_occurrences(&*store.read()?)?;
+    let mut open = view::open_occurrences(&*store.read()?)?;
+    // Scheduled occurrences that wait for each other keep their order, whichever of them waits for another attempt.
+    open.sort_by_key(|row| row.id);
     let mut ops = Vec::new();
     let (mut first, mut behind) = (Vec::new(), Vec::new());
     let mut seen = HashSet::new();
     for row in open {
         let workflow = instance.workflows.iter().find(|(name, _)| name.as_str() == row.workflow).map(|(_, w)| w.clone());
-        let Some(workflow) = workflow.filter(|w| w.enabled) else {
-            let reason = format!("the workflow \"{}\" is no longer in the configuration, or is switched off", row.workflow);
-            ops.push(Op::Close { id: row.id, fate: Fate::Skipped, reason, into: None });
+        let Some(workflow) = workflow.filter(|w| w.enabled || row.kind == TriggerKind::Hand) else {
+            ops.push(Op::Close { id: row.id, fate: Fate::Skipped, reason: gone(&row.workflow), into: None });
             continue;
         };
         let interrupted = row.interrupted + u32::from(row.running);
@@ -50,9 +51,10 @@ pub fn recover(store: &Store, board: &Board, instance: &Instance, now: Timestamp
             continue;
         }
         let mut claim = Claim::new(row.id, workflow, row.kind, row.due);
-        claim.start_at = row.start_at;
         claim.payload = row.payload;
         claim.attempt = row.attempt + 1;
+        // A clock that was far ahead when the row was written must not make it wait for years.
+        claim.start_at = if row.start_at > claim.latest_start(now) { now } else { row.start_at };
         claim.interrupted = interrupted;
         claim.recorded = true;
         count += 1;

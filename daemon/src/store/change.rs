@@ -95,6 +95,8 @@ pub enum MarkRead {
     Key(String, Option<i64>),
     /// All keys with a prefix: how many there were and the newest version among them.
     Prefix(String, i64, i64),
+    /// A workflow and a once key that it had not used.
+    Once(String, String),
     /// A mark and its version, 0 when nothing ever touched it.
     Mark(String, i64),
 }
@@ -289,6 +291,9 @@ pub enum Op {
     KeepStep { id: RunId, name: String, answer: String },
     /// Says up to when a workflow's due instants have rows, and by which schedule.
     LedgerUntil { workflow: String, until: Timestamp, schedule: String },
+    /// Takes one instant out of a row of the ledger for which nothing ran, because it is to run after all: what is left before it
+    /// (its last instant and their number) and after it (a row of its own, with its first instant and their number).
+    Carve { id: RunId, before: Option<(Timestamp, i64)>, after: Option<(RunId, Timestamp, i64)> },
     /// Counts failed occurrences in a row; 0 starts anew.
     Failures { workflow: String, count: u32 },
     /// Pauses a workflow, or resumes it with `None`.
@@ -363,6 +368,7 @@ fn still_so(db: &Connection, mark: &MarkRead) -> Result<(), CommitError> {
                 db.prepare_cached(super::view::PREFIX_MARK)?.query_row([prefix], |row| Ok((row.get(0)?, row.get(1)?)))?;
             (now == (*count, *newest), format!("a state key under \"{prefix}\""))
         }
+        MarkRead::Once(workflow, once) => (!super::view::once_used(db, workflow, once)?, format!("the once key \"{once}\"")),
         MarkRead::Mark(name, version) => {
             let now: Option<i64> =
                 db.prepare_cached("SELECT version FROM mark WHERE name = ?1")?.query_row([name], |row| row.get(0)).optional()?;
@@ -414,6 +420,11 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
                 .prepare_cached("UPDATE occurrence SET fate = ?2, reason = ?3, into_id = ?4 WHERE id = ?1 AND fate IS NULL")?
                 .execute(params![id.0, fate, reason, into.map(|i| i.0)])?;
             one(changed, || format!("Occurrence {id} is not open."))?;
+            // An attempt that a crash cut off, or that waited for the next one, ends with its occurrence.
+            db.prepare_cached(
+                "UPDATE run SET state = 'cancelled', error = ?2, finished = ?3, usage = '{}' WHERE id = ?1 AND state IN ('running', 'waiting')",
+            )?
+            .execute(params![id.0, reason, at])?;
         }
         Op::Attempt { id, attempt, interrupted, version } => {
             db.prepare_cached(
@@ -444,10 +455,27 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
         }
         Op::LedgerUntil { workflow, until, schedule } => {
             db.prepare_cached(
-                "INSERT INTO workflow (name, ledger_until, schedule) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (name) DO UPDATE SET ledger_until = excluded.ledger_until, schedule = excluded.schedule",
+                "INSERT INTO workflow (name, ledger_until, schedule, accounted) VALUES (?1, ?2, ?3, ?2)
+                 ON CONFLICT (name) DO UPDATE SET ledger_until = excluded.ledger_until, schedule = excluded.schedule,
+                     accounted = max(accounted, ledger_until, excluded.ledger_until)",
             )?
             .execute(params![workflow, until.millis(), schedule])?;
+        }
+        Op::Carve { id, before, after } => {
+            if let Some((new, first, count)) = after {
+                // The copy is one instant of the stretch, which no row has as its first.
+                db.prepare_cached(
+                    "INSERT INTO occurrence (id, workflow, kind, due, start_at, schedule, fate, reason, last_due, count)
+                     SELECT ?2, workflow, kind, ?3, ?3, schedule, fate, reason, last_due, ?4 FROM occurrence WHERE id = ?1",
+                )?
+                .execute(params![id.0, new.0, first.millis(), count])?;
+            }
+            match before {
+                Some((last, count)) => db
+                    .prepare_cached("UPDATE occurrence SET last_due = ?2, count = ?3 WHERE id = ?1")?
+                    .execute(params![id.0, last.millis(), count])?,
+                None => db.prepare_cached("DELETE FROM occurrence WHERE id = ?1")?.execute([id.0])?,
+            };
         }
         Op::Failures { workflow, count } => {
             db.prepare_cached("UPDATE workflow SET failures = ?2 WHERE name = ?1")?.execute(params![workflow, count])?;
@@ -596,13 +624,13 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
         }
         Op::Prune { before, most } => {
             let old: Vec<i64> = db
-                .prepare_cached("SELECT id FROM run WHERE finished < ?1 ORDER BY finished LIMIT ?2")?
+                .prepare_cached("SELECT id FROM run WHERE finished < ?1 AND usage IS NOT NULL ORDER BY finished LIMIT ?2")?
                 .query_map(params![before.millis(), most], |row| row.get(0))?
                 .collect::<Result<_, _>>()?;
             for id in old {
                 db.prepare_cached("DELETE FROM run_log WHERE run = ?1")?.execute([id])?;
                 db.prepare_cached("DELETE FROM step WHERE run = ?1")?.execute([id])?;
-                db.prepare_cached("DELETE FROM run WHERE id = ?1")?.execute([id])?;
+                db.prepare_cached("UPDATE run SET effects = NULL, usage = NULL WHERE id = ?1")?.execute([id])?;
                 made.touched += 1;
             }
         }

@@ -38,11 +38,17 @@ pub type Pair = (String, String);
 
 /// Keys under a prefix with their values, in order, and the mark of the prefix.
 pub fn state_list(db: &Connection, prefix: &str) -> Result<(Vec<Pair>, i64, i64)> {
-    let rows = db
-        .prepare_cached("SELECT key, value FROM state WHERE key >= ?1 AND key < ?1 || char(1114111) ORDER BY key")?
-        .query_map([prefix], |row| Ok((row.get(0)?, row.get(1)?)))?
+    // Rows and mark come from one statement: two would let a commit slip in between, and the mark of the new state would
+    // vouch for the rows of the old one.
+    let mut newest = 0;
+    let rows: Vec<Pair> = db
+        .prepare_cached("SELECT key, value, version FROM state WHERE key >= ?1 AND key < ?1 || char(1114111) ORDER BY key")?
+        .query_map([prefix], |row| {
+            newest = newest.max(row.get(2)?);
+            Ok((row.get(0)?, row.get(1)?))
+        })?
         .collect::<Result<_>>()?;
-    let (count, newest) = db.prepare_cached(PREFIX_MARK)?.query_row([prefix], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
     Ok((rows, count, newest))
 }
 
@@ -69,6 +75,8 @@ pub struct WorkflowRow {
     pub name: String,
     /// Every due instant up to here has its row.
     pub ledger_until: Timestamp,
+    /// The furthest that ever was: ahead of `ledger_until` only after the clock went back.
+    pub accounted: Timestamp,
     /// The schedules those rows came from.
     pub schedule: String,
     /// Failed occurrences in a row.
@@ -84,12 +92,47 @@ pub fn workflows(db: &Connection) -> Result<Vec<WorkflowRow>> {
             Ok(WorkflowRow {
                 name: row.get("name")?,
                 ledger_until: instant(row, "ledger_until")?,
+                accounted: instant(row, "accounted")?,
                 schedule: row.get("schedule")?,
                 failures: row.get("failures")?,
                 paused: row.get("paused")?,
             })
         })?
         .collect()
+}
+
+/// The ledger row that accounts for a due instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LedgerRow {
+    /// Its number.
+    pub id: RunId,
+    /// The first instant it stands for.
+    pub first: Timestamp,
+    /// The last.
+    pub last: Timestamp,
+    /// How many.
+    pub count: i64,
+    /// Whether something ran for it, or is still to run.
+    pub ran: bool,
+}
+
+/// The ledger row that accounts for a due instant of a workflow.
+pub fn ledger_row(db: &Connection, workflow: &str, due: Timestamp) -> Result<Option<LedgerRow>> {
+    db.prepare_cached(
+        "SELECT id, due, coalesce(last_due, due) AS last, count, fate IS NULL OR EXISTS (SELECT 1 FROM run r WHERE r.id = o.id) AS ran
+         FROM occurrence o WHERE workflow = ?1 AND kind = 'schedule' AND (due = ?2 OR (due < ?2 AND last_due >= ?2))
+         ORDER BY due DESC LIMIT 1",
+    )?
+    .query_row(params![workflow, due.millis()], |row| {
+        Ok(LedgerRow {
+            id: RunId(row.get("id")?),
+            first: instant(row, "due")?,
+            last: instant(row, "last")?,
+            count: row.get("count")?,
+            ran: row.get("ran")?,
+        })
+    })
+    .optional()
 }
 
 /// An occurrence that has no fate yet.

@@ -3,7 +3,7 @@
 use super::fields::{Args, when};
 use super::{Row, may, need, row};
 use crate::craft::{markup, show, words};
-use crate::domain::{Json, PersonName, Timestamp};
+use crate::domain::{Digest, Json, PersonName, Timestamp};
 use crate::effects::{PlannedEvent, PlannedNotice, PlannedRun};
 use crate::kinds::Notice;
 use crate::network::{NetworkError, Request};
@@ -232,7 +232,13 @@ fn state_add(desk: &mut RunDesk, mut args: Args) -> Answer {
             (Some(a), Some(b)) => {
                 a.checked_add(b).map(Json::from).ok_or_else(|| args.refuse("the sum is larger than a whole number can be."))?
             }
-            _ => json!(a.as_f64().unwrap_or_default() + b.as_f64().unwrap_or_default()),
+            _ => {
+                let sum = a.as_f64().unwrap_or_default() + b.as_f64().unwrap_or_default();
+                if !sum.is_finite() {
+                    return Err(args.refuse("the sum is larger than a number can be."));
+                }
+                json!(sum)
+            }
         },
         _ => return Err(args.refuse(&format!("the value of \"{key}\" is not a number."))),
     };
@@ -337,14 +343,19 @@ fn http_get(desk: &mut RunDesk, mut args: Args) -> Answer {
 fn http_post(desk: &mut RunDesk, mut args: Args) -> Answer {
     let (url, body) = (args.text(), args.any());
     let mut request = request(desk, "POST", url, &mut args)?;
-    let Some(step) = desk.steps.last() else {
+    let Some(step) = desk.steps.last().cloned() else {
         return Err(args.refuse("this changes something elsewhere, so it needs a step: step(\"name\", || http::post(…)). A step's answer is kept, and a run that is tried again does not send it twice."));
     };
-    let key = format!("{}-{}-{step}", desk.tools.store.instance(), desk.facts.id);
+    let place = desk.sent.entry(step.clone()).or_default();
+    *place += 1;
+    // The digest tells apart what looks alike as a slug: names of steps in any script, and several requests of one step.
+    let exact = Digest::of(format!("{place} {step}").as_bytes()).short();
+    let shown: String = words::slug(&step).chars().filter(char::is_ascii).collect();
+    let key = format!("{}-{}-{shown}-{exact}", desk.tools.store.instance(), desk.facts.id);
     let has = |name: &str| request.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
     let (keyed, typed) = (has("idempotency-key"), has("content-type"));
     if !keyed {
-        request.headers.push(("Idempotency-Key".into(), words::slug(&key)));
+        request.headers.push(("Idempotency-Key".into(), key));
     }
     request.body = match body {
         Json::String(text) => text.into_bytes(),

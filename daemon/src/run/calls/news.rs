@@ -54,13 +54,14 @@ fn fresh(desk: &mut RunDesk, mut args: Args) -> Answer {
     let mut found = Vec::new();
     for feed in chosen(desk, names.as_deref())? {
         let name = feed.name.as_str().to_owned();
+        // What this run was given once is not fresh a second time.
+        if desk.effects.feeds.iter().any(|f| f.feed == name) {
+            continue;
+        }
         desk.built_on(format!("feed/{name}"))?;
         let workflow = desk.workflow().as_str().to_owned();
         for row in desk.look(|db| view::unseen_signals(db, &workflow, &name, limit))? {
             found.push(shown(&feed, &row.signal));
-        }
-        if desk.effects.feeds.iter().any(|f| f.feed == name) {
-            continue;
         }
         let read = poll(desk, &feed)?;
         found.extend(read.signals.iter().map(|new| shown(&feed, &new.signal)));

@@ -10,7 +10,7 @@ use crate::kinds::{Media, Outgoing};
 use crate::run::desk::{Answer, RunDesk};
 use crate::run::function::Kind::{Map, Text};
 use crate::run::function::Refusal;
-use crate::store::view;
+use crate::store::{MarkRead, view};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -114,6 +114,10 @@ fn plan(desk: &mut RunDesk, mut args: Args) -> Answer {
     fields.end()?;
     if taken {
         return Ok(false.into());
+    }
+    if let Some(once) = &once {
+        // Another run of this workflow may take the key before this one commits; then this one is done again and hears no.
+        desk.reads.note(MarkRead::Once(desk.workflow().as_str().to_owned(), once.clone()));
     }
     let mut deliveries = Vec::new();
     for account in accounts {
