@@ -52,7 +52,7 @@ pub enum KindError {
     /// It left and the answer was lost: read back, never repeat blindly.
     #[error("{}", .0.message)]
     Uncertain(Failure),
-    /// A defect in the adapter.
+    /// A defect in the adapter. From `publish` or `notify` it counts as `Uncertain`.
     #[error("{}", .0.message)]
     Internal(Failure),
 }
@@ -188,8 +188,12 @@ pub enum Finding {
     Online(Receipt),
     /// It is certainly not there: safe to publish again.
     Absent,
+    /// The network accepted it first and then refused it; the sentence says why.
+    Refused(String),
     /// Cannot tell; the sentence says why.
     Unsure(String),
+    /// Still being worked on: ask again.
+    Pending(Pause),
 }
 
 /// A step that is not over: ask again with this handle.
@@ -238,7 +242,8 @@ pub trait Channel: Send + Sync {
     /// Puts the post online. `key` is the same for every attempt at this delivery, on every machine.
     ///
     /// # Errors
-    /// [`KindError`]; `Uncertain` when it may have taken effect.
+    /// [`KindError`]; `Uncertain` when it may have taken effect. `Internal` is taken for the same, for a defect knows nothing;
+    /// all others say that it certainly did not.
     fn publish(&self, call: &Call<'_>, key: &str, post: &Outgoing, prepared: Option<&str>) -> Result<Outcome, KindError>;
 
     /// Whether an uncertain publish took effect. `None` when this channel cannot read back.

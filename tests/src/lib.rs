@@ -3,12 +3,17 @@
 //! In: a configuration as text and files. Out: an engine that does exactly what the daemon does, when the test says so.
 //! Never: waits, or reaches anything outside its folder.
 
+pub mod channel;
+
 use beffroi::clock::Clock;
 use beffroi::config::Base;
-use beffroi::domain::{Json, Timestamp, parse_span};
+use beffroi::domain::{AccountName, DeliveryId, Json, PersonName, Timestamp, parse_span};
+use beffroi::kinds::{Channel, Notifier};
 use beffroi::rehearsal::Rehearsal;
 use beffroi::store::view::{self, DeliveryRow, RunDetail};
+use beffroi::store::{Change, CommitError, Op};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Thursday 1 January 2026, nine in the morning in Paris.
 pub const START: &str = "2026-01-01T09:00:00+01:00";
@@ -42,6 +47,8 @@ pub struct World {
     seed: u64,
     start: Timestamp,
     writes: std::cell::Cell<u64>,
+    channels: Vec<(AccountName, Arc<dyn Channel>)>,
+    notifiers: Vec<(PersonName, Arc<dyn Notifier>)>,
     rehearsal: Option<Rehearsal>,
 }
 
@@ -56,7 +63,8 @@ impl World {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let start = Timestamp::parse(START).expect("an instant");
-        Self { folder, config: HEAD.to_owned(), seed: 1, start, writes: std::cell::Cell::new(0), rehearsal: None }
+        let (writes, channels, notifiers) = Default::default();
+        Self { folder, config: HEAD.to_owned(), seed: 1, start, writes, channels, notifiers, rehearsal: None }
     }
 
     /// The sample business, laid out for this moment.
@@ -102,6 +110,20 @@ impl World {
         self.with(&format!("\n[workflows.{name}]\nscript = \"{name}.rhai\"\n{config}\n"))
     }
 
+    /// Lets this channel serve an account, from the start on and after every restart.
+    #[must_use]
+    pub fn channel(mut self, account: &str, channel: &Arc<impl Channel + 'static>) -> Self {
+        self.channels.push((AccountName::parse(account).expect("a name"), channel.clone()));
+        self
+    }
+
+    /// Lets this notifier reach a person.
+    #[must_use]
+    pub fn notifier(mut self, person: &str, notifier: &Arc<impl Notifier + 'static>) -> Self {
+        self.notifiers.push((PersonName::parse(person).expect("a name"), notifier.clone()));
+        self
+    }
+
     /// A path in the world's folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -133,11 +155,30 @@ impl World {
     /// The engine, started when it is first asked for.
     pub fn on(&mut self) -> &Rehearsal {
         if self.rehearsal.is_none() {
-            let file = self.file("beffroi.toml", &self.config);
-            let started = Rehearsal::start(&file, Self::base(), self.start, self.seed);
-            self.rehearsal = Some(started.unwrap_or_else(|e| panic!("the engine does not start:\n{e}")));
+            self.try_on().unwrap_or_else(|e| panic!("the engine does not start:\n{e}"));
         }
         self.rehearsal.as_ref().expect("started above")
+    }
+
+    /// Starts the engine, or says why it does not start.
+    ///
+    /// # Errors
+    /// The same as for the daemon, as text.
+    pub fn try_on(&mut self) -> Result<(), String> {
+        let file = self.file("beffroi.toml", &self.config);
+        let started = Rehearsal::start(&file, Self::base(), self.start, self.seed).map_err(|e| e.to_string())?;
+        self.install(&started);
+        self.rehearsal = Some(started);
+        Ok(())
+    }
+
+    fn install(&self, rehearsal: &Rehearsal) {
+        for (account, channel) in &self.channels {
+            rehearsal.engine.adapters.install_channel(account.clone(), channel.clone());
+        }
+        for (person, notifier) in &self.notifiers {
+            rehearsal.engine.adapters.install_notifier(person.clone(), notifier.clone());
+        }
     }
 
     /// Ends the process, in effect: everything in memory is gone, and a new engine starts `later` on the same files.
@@ -147,7 +188,9 @@ impl World {
         drop(old);
         clock.advance(parse_span(later).expect("a span"));
         let started = Rehearsal::resume(&self.path("beffroi.toml"), Self::base(), clock, network, self.seed);
-        self.rehearsal = Some(started.unwrap_or_else(|e| panic!("the engine does not start again:\n{e}")));
+        let started = started.unwrap_or_else(|e| panic!("the engine does not start again:\n{e}"));
+        self.install(&started);
+        self.rehearsal = Some(started);
     }
 
     /// Lets time pass.
@@ -192,6 +235,49 @@ impl World {
         let mut rows = self.ask(|db| view::deliveries(db, None, None, 100_000));
         rows.reverse();
         rows
+    }
+
+    /// A delivery by its number, from 1 in the order of planning: state and reason.
+    pub fn delivery(&mut self, number: i64) -> (String, String) {
+        let row = self.ask(|db| view::delivery(db, DeliveryId(number))).expect("such a delivery");
+        (row.state, row.reason.unwrap_or_default())
+    }
+
+    /// Writes to the store, as a command of the owner's would.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn order(&mut self, ops: Vec<Op>) -> Result<(), CommitError> {
+        let rehearsal = self.on();
+        rehearsal.engine.store.commit(Change::new(rehearsal.clock.now(), ops)).map(drop)
+    }
+
+    /// Says yes to a delivery as it stands.
+    pub fn approve(&mut self, number: i64) {
+        let id = DeliveryId(number);
+        let seal = self.ask(|db| view::delivery(db, id)).expect("such a delivery").seal;
+        self.order(vec![Op::Approve { id, seal, by: "owner".into() }]).expect("it waits for a yes");
+    }
+
+    /// Freezes all sending.
+    pub fn freeze(&mut self, reason: &str) {
+        self.order(vec![Op::Freeze(Some(reason.into()))]).expect("frozen");
+    }
+
+    /// Lets everything go on, or one account.
+    pub fn thaw(&mut self, account: Option<&str>) {
+        let op = account.map_or(Op::Freeze(None), |a| Op::Breaker { account: a.into(), reason: None });
+        self.order(vec![op, Op::Wake { target: account.map(str::to_owned) }]).expect("thawed");
+    }
+
+    /// The database file.
+    pub fn database(&mut self) -> PathBuf {
+        self.on().engine.store.path().to_owned()
+    }
+
+    /// How many changes the store has committed since the start.
+    pub fn changes(&mut self) -> u64 {
+        self.on().engine.store.counters().changes.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// A state key's value.

@@ -4,6 +4,7 @@
 //! last read, no older than they need be.
 //! Never: believes a half-written file: what was good before stays, with the time it was true.
 
+use super::contained::Contained;
 use super::csv::CsvCatalog;
 use super::feed::FeedSource;
 use super::folder::FolderChannel;
@@ -11,13 +12,13 @@ use super::library::{self, Library, LibraryItem};
 use super::mailbox::FolderNotifier;
 use super::media::MediaCache;
 use crate::clock::Clock;
-use crate::domain::{CatalogName, Timestamp};
+use crate::domain::{AccountName, CatalogName, FeedName, PersonName, Timestamp};
 use crate::instance::{Account, CatalogConfig, ChannelConfig, Feed, Instance, LibraryConfig, Location, NotifierConfig, Person};
 use crate::kinds::{Call, Catalog, Channel, Item, Media, Notifier, Source};
 use crate::problem::Problem;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 /// The library is looked through for changes at most this often.
@@ -60,31 +61,72 @@ struct KnownLibrary {
     by_id: Arc<HashMap<String, usize>>,
 }
 
+/// Adapters that stand in the place of built-in ones, by the name of what they serve.
+#[derive(Default)]
+struct Installed {
+    channels: HashMap<AccountName, Arc<dyn Channel>>,
+    notifiers: HashMap<PersonName, Arc<dyn Notifier>>,
+    sources: HashMap<FeedName, Arc<dyn Source>>,
+    catalogs: HashMap<CatalogName, Arc<dyn Catalog>>,
+}
+
 /// All adapters of one daemon.
 pub struct Adapters {
     clock: Arc<dyn Clock>,
     media: MediaCache,
     stocks: Mutex<HashMap<CatalogName, KnownStock>>,
     library: Mutex<Option<KnownLibrary>>,
+    installed: RwLock<Installed>,
 }
 
 impl Adapters {
-    /// Adapters that have read nothing yet.
+    /// The built-in adapters, which have read nothing yet.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, media: MediaCache::default(), stocks: Mutex::default(), library: Mutex::default() }
+        let (media, stocks, library) = Default::default();
+        Self { clock, media, stocks, library, installed: RwLock::default() }
+    }
+
+    fn installed(&self) -> RwLockReadGuard<'_, Installed> {
+        self.installed.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn install(&self, change: impl FnOnce(&mut Installed)) {
+        change(&mut self.installed.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Lets this channel serve the account from its next delivery on, whatever the configuration says.
+    pub fn install_channel(&self, account: AccountName, channel: Arc<dyn Channel>) {
+        self.install(|i| drop(i.channels.insert(account, channel)));
+    }
+
+    /// Lets this notifier reach the person from their next notice on.
+    pub fn install_notifier(&self, person: PersonName, notifier: Arc<dyn Notifier>) {
+        self.install(|i| drop(i.notifiers.insert(person, notifier)));
+    }
+
+    /// Lets this source serve the feed from its next read on.
+    pub fn install_source(&self, feed: FeedName, source: Arc<dyn Source>) {
+        self.install(|i| drop(i.sources.insert(feed, source)));
+    }
+
+    /// Lets this catalog stand for the one of that name; what was read from the one before is forgotten.
+    pub fn install_catalog(&self, name: CatalogName, catalog: Arc<dyn Catalog>) {
+        self.stocks.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+        self.install(|i| drop(i.catalogs.insert(name, catalog)));
     }
 
     /// The source that serves a feed.
     pub fn source(&self, feed: &Feed) -> Box<dyn Source> {
-        match &feed.location {
-            Location::File(path) => Box::new(FeedSource::file(path.clone())),
-            Location::Url(url) => Box::new(FeedSource::url(url.clone())),
-        }
+        let source = self.installed().sources.get(&feed.name).cloned().unwrap_or_else(|| match &feed.location {
+            Location::File(path) => Arc::new(FeedSource::file(path.clone())),
+            Location::Url(url) => Arc::new(FeedSource::url(url.clone())),
+        });
+        Box::new(Contained::new(feed.name.as_str(), source))
     }
 
     /// The channel that serves an account.
     pub fn channel(&self, instance: &Instance, account: &Account) -> Arc<dyn Channel> {
-        match &account.channel {
+        let channel = self.installed().channels.get(&account.name).cloned().unwrap_or_else(|| match &account.channel {
             ChannelConfig::Folder(folder) => Arc::new(
                 FolderChannel::new(
                     folder.clone(),
@@ -95,14 +137,26 @@ impl Adapters {
                 )
                 .in_language(instance.business.language),
             ),
-        }
+        });
+        Arc::new(Contained::new(account.name.as_str(), channel))
     }
 
     /// The notifier that reaches a person.
     pub fn notifier(&self, person: &Person) -> Arc<dyn Notifier> {
-        match &person.notifier {
+        let notifier = self.installed().notifiers.get(&person.name).cloned().unwrap_or_else(|| match &person.notifier {
             NotifierConfig::Folder(folder) => Arc::new(FolderNotifier::new(folder.clone())),
-        }
+        });
+        Arc::new(Contained::new(person.name.as_str(), notifier))
+    }
+
+    fn catalog(&self, config: &CatalogConfig) -> Contained<dyn Catalog> {
+        let catalog = self
+            .installed()
+            .catalogs
+            .get(&config.name)
+            .cloned()
+            .unwrap_or_else(|| Arc::new(CsvCatalog::new(config.file.clone(), config.columns.clone(), config.currency)));
+        Contained::new(config.name.as_str(), catalog)
     }
 
     /// What a catalog says. A file that is being written leaves what was read before in force, with the time it was true.
@@ -113,8 +167,7 @@ impl Adapters {
         let mut stocks = self.stocks.lock().unwrap_or_else(PoisonError::into_inner);
         stocks.retain(|name, known| *name != config.name || known.config == config.file);
         let known = stocks.get(&config.name);
-        let catalog = CsvCatalog::new(config.file.clone(), config.columns.clone(), config.currency);
-        match (catalog.poll(call, known.and_then(|k| k.cursor.as_deref())), known) {
+        match (self.catalog(config).poll(call, known.and_then(|k| k.cursor.as_deref())), known) {
             (Ok(page), Some(known)) if page.unchanged => Ok(known.stock.clone()),
             (Ok(page), _) => {
                 for remark in &page.remarks {

@@ -3,6 +3,7 @@
 //! In: files and folders of the owner's, feeds. Out: signals, products, library items, posts and notices as files.
 //! Never: touches the store; what has to be remembered goes back to the caller as a cursor or a receipt.
 
+mod contained;
 pub mod csv;
 pub mod feed;
 pub mod folder;

@@ -16,6 +16,7 @@ pub(super) fn obstacle(
     catalogs: &[(Duration, Result<Arc<Stock>, String>)],
     now: Timestamp,
     language: Language,
+    moment: impl Fn(Timestamp) -> String,
 ) -> Option<String> {
     let mut problem = None;
     for (max_age, stock) in catalogs {
@@ -30,9 +31,11 @@ pub(super) fn obstacle(
         let limit = guards.max_age.and_then(|ms| u64::try_from(ms).ok()).map_or(*max_age, Duration::from_millis);
         let age = now.since(stock.as_of);
         if age > limit {
+            // Named by its time, not by its age: the sentence stays the same from one look to the next.
+            let (from, limit) = (moment(stock.as_of), show_span(limit));
             return Some(language.pick(
-                format!("le stock de « {} » date de {}, c'est plus que {}", item.title, show_span(age), show_span(limit)),
-                format!("the stock of \"{}\" is {} old, more than {}", item.title, show_span(age), show_span(limit)),
+                format!("le stock de « {} » date du {from}, il y a plus de {limit}", item.title),
+                format!("the stock of \"{}\" is from {from}, more than {limit} ago", item.title),
             ));
         }
         if let Some(available) = item.available.filter(|n| *n < guards.at_least) {
@@ -90,7 +93,9 @@ mod tests {
     }
 
     fn said(known: Result<Arc<Stock>, String>, now: i64) -> Option<String> {
-        obstacle(&guards(), &[(Duration::from_secs(60), known)], Timestamp::from_millis(now), Language::En)
+        obstacle(&guards(), &[(Duration::from_secs(60), known)], Timestamp::from_millis(now), Language::En, |at| {
+            at.millis().to_string()
+        })
     }
 
     #[test]
@@ -101,7 +106,7 @@ mod tests {
         assert_eq!(said(Ok(stock(Some(0), 1_200)), now).unwrap(), "\"Tarte\" is sold out");
         assert!(said(Ok(stock(Some(1), 1_200)), now).unwrap().contains("only 1"));
         assert!(said(Ok(stock(Some(9), 1_300)), now).unwrap().contains("has changed: €13.00"));
-        assert!(said(Ok(stock(Some(9), 1_200)), 1_070_000).unwrap().contains("1m10s old"));
+        assert!(said(Ok(stock(Some(9), 1_200)), 1_070_000).unwrap().contains("is from 1000000, more than 1m ago"));
         assert_eq!(said(Err("the file is being written".into()), now).unwrap(), "the file is being written");
         assert!(said(Ok(Arc::new(Stock::new(vec![], Timestamp::from_millis(now)))), now).unwrap().contains("in no catalog"));
     }

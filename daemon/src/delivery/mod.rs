@@ -5,36 +5,39 @@
 //! first time took effect.
 
 mod guards;
+mod limits;
+mod sending;
+
+pub use limits::opens_at;
 
 use crate::adapters::{Adapters, Stock};
 use crate::clock::{Clock, Turn};
 use crate::craft::show;
-use crate::domain::{Language, Timestamp, show_span};
+use crate::domain::{DeliveryId, Language, Timestamp};
 use crate::effects::{Guards, OnFail, seal};
-use crate::instance::{Account, Current, Instance};
-use crate::kinds::{Call, Channel, Finding, KindError, Notice, Notifier, Outcome, Outgoing, Preparation, Receipt};
+use crate::instance::{Account, Approval, Current, Instance};
+use crate::kinds::{Call, Channel, Finding, KindError, Notice, Notifier, Outcome, Outgoing};
 use crate::network::Network;
 use crate::pulse::Pulse;
-use crate::store::view::{self, DeliveryRow};
-use crate::store::{Change, CommitError, DeliveryMove, MarkRead, Op, Store};
-use chrono::{Duration as Days, TimeZone, Timelike};
-use std::collections::HashSet;
+use crate::store::view::{self, DeliveryRow, Look};
+use crate::store::{Change, CommitError, DeliveryMove, Op, Store};
+use limits::Limit;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Tries before a delivery is given up and waits for a person.
-const TRIES: u32 = 8;
-/// The first wait between two tries; doubled each time.
-const FIRST_WAIT: Duration = Duration::from_secs(30);
-/// The longest wait between two tries.
-const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 /// How long a guard that does not hold rests before it is asked again.
 const GUARD_REST: Duration = Duration::from_secs(300);
-/// Steps of preparation in one turn, so that one large upload does not hold up the others.
-const PREPARE_STEPS: usize = 4;
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3_600);
-const DAY: Duration = Duration::from_secs(86_400);
+/// A wait up to this long that changes nothing else is kept in memory, so that what waits does not wear out the disk.
+const SHORT_WAIT: Duration = Duration::from_secs(3_600);
+/// The shortest wait, whatever anybody asks for.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+/// Looks in one turn, so that the end of the daemon is seen in between.
+const LOOKS: usize = 32;
+/// A post that was tried this often no longer holds up those behind it.
+const PATIENCE: u32 = 3;
+/// One that is in preparation for this long does not either.
+const LONG_PREPARATION: Duration = Duration::from_secs(3_600);
 
 /// Delivers. Shared by its threads; each account is served by one of them at a time.
 pub struct Outbox {
@@ -45,6 +48,20 @@ pub struct Outbox {
     current: Arc<Current>,
     pulse: Arc<Pulse>,
     busy: Mutex<HashSet<String>>,
+    rests: Mutex<HashMap<DeliveryId, Rest>>,
+}
+
+/// A look that was put off without writing it down. Void as soon as somebody touches the row.
+struct Rest {
+    look_at: Timestamp,
+    approval: String,
+    until: Timestamp,
+}
+
+impl Rest {
+    fn holds(&self, look: &Look, now: Timestamp) -> bool {
+        self.until > now && self.look_at == look.look_at && self.approval == look.approval
+    }
 }
 
 /// A lane that is served; free again when dropped.
@@ -69,6 +86,8 @@ enum Next {
     End(&'static str, String),
     /// Wait, and trip the account's breaker.
     Trip(String),
+    /// Wait for a yes that was not needed when it was planned.
+    AskYes(String),
 }
 
 /// Content that may be sent: made by [`Outbox::clear`] only, which checks the seal.
@@ -109,30 +128,85 @@ impl Outbox {
         current: Arc<Current>,
         pulse: Arc<Pulse>,
     ) -> Self {
-        Self { store, clock, network, adapters, current, pulse, busy: Mutex::default() }
+        Self { store, clock, network, adapters, current, pulse, busy: Mutex::default(), rests: Mutex::default() }
     }
 
-    /// Looks at the next delivery that wants it.
+    /// Looks at the deliveries that want it.
     ///
     /// # Errors
     /// When the store cannot be read or written; the next turn tries again.
     pub fn turn(&self) -> Result<Turn, CommitError> {
         let now = self.clock.now();
-        let rows = view::deliveries_to_look_at(&*self.store.read()?, now, 32)?;
-        for row in rows {
-            let Some(_lane) = self.lane(&row.target) else { continue };
+        let looks = view::looks(&*self.store.read()?, now)?;
+        let wanted = self.without_rests(looks, now);
+        let mut looked = 0;
+        for look in wanted {
+            let Some(_lane) = self.lane(&look.target) else { continue };
             // Another thread may have served it between the look and the lane.
-            let Some(row) = view::delivery(&*self.store.read()?, row.id)? else { continue };
-            if row.look_at > now {
-                continue;
-            }
-            match self.serve(&row, now) {
+            let row = view::delivery(&*self.store.read()?, look.id)?;
+            looked += 1;
+            let Some(row) = row.filter(|row| row.look_at == look.look_at && row.approval == look.approval) else { continue };
+            match self.serve(&row, self.clock.now()) {
                 // Somebody moved it meanwhile (a person's no, a freeze): the next look sees how it stands.
-                Ok(()) | Err(CommitError::Conflict(_)) => return Ok(Turn::Did),
+                Ok(()) | Err(CommitError::Conflict(_)) => {}
+                // A rule of the store stands against this one: the others go on.
+                Err(CommitError::Refused(rule)) => self.park(&row, &rule)?,
                 Err(error) => return Err(error),
             }
+            if looked == LOOKS {
+                break;
+            }
         }
-        Ok(Turn::Idle(view::next_look(&*self.store.read()?)?.filter(|at| *at > now)))
+        if looked > 0 {
+            return Ok(Turn::Did);
+        }
+        let rested = self.rests.lock().unwrap_or_else(PoisonError::into_inner).values().map(|r| r.until).min();
+        let next = view::next_look(&*self.store.read()?, now)?;
+        Ok(Turn::Idle([rested, next].into_iter().flatten().min().map(|at| at.max(now.plus(Duration::from_millis(1))))))
+    }
+
+    /// Leaves out what rests, and forgets rests that are over.
+    fn without_rests(&self, looks: Vec<Look>, now: Timestamp) -> Vec<Look> {
+        let mut rests = self.rests.lock().unwrap_or_else(PoisonError::into_inner);
+        if rests.is_empty() {
+            return looks;
+        }
+        let mut holding = HashSet::new();
+        let wanted = looks
+            .into_iter()
+            .filter(|look| {
+                let holds = rests.get(&look.id).is_some_and(|rest| rest.holds(look, now));
+                if holds {
+                    holding.insert(look.id);
+                }
+                !holds
+            })
+            .collect();
+        rests.retain(|id, _| holding.contains(id));
+        wanted
+    }
+
+    /// Puts the next look off in memory only.
+    fn rest(&self, row: &DeliveryRow, until: Timestamp) {
+        let rest = Rest { look_at: row.look_at, approval: row.approval.clone(), until };
+        self.rests.lock().unwrap_or_else(PoisonError::into_inner).insert(row.id, rest);
+    }
+
+    /// A delivery that the store does not let go on waits for a person.
+    fn park(&self, row: &DeliveryRow, rule: &str) -> Result<(), CommitError> {
+        let language = self.current.get().business.language;
+        let text = language.pick(
+            format!("la base de données s'y oppose : {rule}. Quelqu'un a-t-il modifié le fichier à la main ?"),
+            format!("the database forbids it: {rule}. Did somebody change the file by hand?"),
+        );
+        tracing::error!(delivery = %row.id, account = %row.target, "{text}");
+        match self.step(row, "dead", text, Timestamp::NEVER, |_| {}) {
+            Err(CommitError::Refused(_) | CommitError::Conflict(_)) => {
+                self.rest(row, self.clock.now().plus(SHORT_WAIT));
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     fn lane(&self, target: &str) -> Option<Lane<'_>> {
@@ -142,31 +216,36 @@ impl Outbox {
 
     fn serve(&self, row: &DeliveryRow, now: Timestamp) -> Result<(), CommitError> {
         let instance = self.current.get();
-        let language = instance.business.language;
         if matches!(row.state.as_str(), "armed" | "unknown") {
             return self.settle_unknown(row, &instance, now);
         }
         match self.look(row, &instance, now)? {
             Next::Send(cleared) => self.send(row, &instance, cleared, now),
-            Next::Wait(state, reason, until) => {
-                // Whatever it waits for, the end of its window ends the wait.
-                let look_at = row.until.map_or(until, |end| end.min(until));
-                self.step(row, state, reason, look_at.max(now.plus(Duration::from_secs(1))), |_| {})
-            }
+            Next::Wait(state, reason, until) => self.wait(row, state, reason, until),
             Next::End(state, reason) => self.step(row, state, reason, Timestamp::NEVER, |_| {}),
-            Next::Trip(reason) => {
-                let why = language.pick(
-                    format!("{reason}. Le compte est bloqué jusqu'à ce que quelqu'un réponde : beffroi thaw {}", row.target),
-                    format!("{reason}. The account is stopped until somebody answers: beffroi thaw {}", row.target),
-                );
-                let trip = Op::Breaker { account: row.target.clone(), reason: Some(reason) };
-                let wait = self.move_op(row, "held", why.clone(), row.until.unwrap_or(Timestamp::NEVER));
-                self.store.commit(Change::new(now, vec![trip, wait]))?;
-                tracing::error!(account = %row.target, "{why}");
-                self.pulse.tell("account", &row.target, "stopped", why);
+            Next::Trip(reason) => self.trip(row, &reason, instance.business.language),
+            Next::AskYes(reason) => {
+                self.store.commit(Change::new(now, vec![Op::AskYes { id: row.id, reason: reason.clone() }]))?;
+                self.told(row, "held", &reason);
                 Ok(())
             }
         }
+    }
+
+    /// Stops the account until a person lets it go on; its queue waits.
+    fn trip(&self, row: &DeliveryRow, reason: &str, language: Language) -> Result<(), CommitError> {
+        let reason = reason.trim_end_matches('.');
+        let why = language.pick(
+            format!("{reason}. Le compte est bloqué jusqu'à ce que quelqu'un réponde : beffroi thaw {}", row.target),
+            format!("{reason}. The account is stopped until somebody answers: beffroi thaw {}", row.target),
+        );
+        let trip = Op::Breaker { account: row.target.clone(), reason: Some(reason.to_owned()) };
+        let wait = self.new_move(row, "held", why.clone(), row.until.unwrap_or(Timestamp::NEVER));
+        self.store.commit(Change::new(self.clock.now(), vec![trip, Op::Move(Box::new(wait))]))?;
+        tracing::error!(account = %row.target, "{why}");
+        self.pulse.tell("account", &row.target, "stopped", &why);
+        self.told(row, "held", &why);
+        Ok(())
     }
 
     /// Everything that may stand between a delivery and its sending, in the order in which an owner would ask.
@@ -178,18 +257,22 @@ impl Outbox {
             format!("{} {}", show::day(local.date_naive(), language), local.format("%H:%M"))
         };
         if let Some(end) = row.until.filter(|end| *end <= now) {
-            let was = row.reason.as_deref().filter(|_| row.state == "held").map(|r| format!(" ({r})")).unwrap_or_default();
+            let was =
+                row.reason.as_deref().filter(|_| row.due <= now && matches!(row.state.as_str(), "held" | "retrying" | "due"));
+            let was = was.map(|r| format!(" ({r})")).unwrap_or_default();
             let text = language.pick(
                 format!("sa fenêtre s'est terminée le {}{was}", moment(end)),
                 format!("its window ended on {}{was}", moment(end)),
             );
             return Ok(Next::End("cancelled", text));
         }
+        // Before its time comes too: who is asked early can answer early.
+        let ask = language.pick("attend votre accord", "waits for a yes");
+        if row.approval == "needed" {
+            return Ok(Next::Wait("held", ask.into(), Timestamp::NEVER));
+        }
         if row.due > now {
             return Ok(Next::Wait("due", moment(row.due), row.due));
-        }
-        if row.approval == "needed" {
-            return Ok(Next::Wait("held", language.pick("attend votre accord", "waits for a yes").into(), Timestamp::NEVER));
         }
         let reader = self.store.read()?;
         let freeze = view::mark(&reader, "freeze")?;
@@ -204,16 +287,22 @@ impl Outbox {
             return Ok(self.clear_notice(row, instance, freeze));
         }
         let Some((_, account)) = instance.accounts.iter().find(|(name, _)| name.as_str() == row.target) else {
-            let text =
-                language.pick("le compte n'est plus dans la configuration", "the account is no longer in the configuration");
-            return Ok(Next::Wait("held", text.into(), Timestamp::NEVER));
+            return Ok(Next::Wait("held", gone(row, language).into(), Timestamp::NEVER));
         };
-        if let Some((_, reason)) = view::breakers(&reader)?.into_iter().find(|(name, _)| *name == row.target) {
-            let text = language.pick(format!("le compte est bloqué : {reason}"), format!("the account is stopped: {reason}"));
-            return Ok(Next::Wait("held", text, Timestamp::NEVER));
+        let breaker = view::breaker(&reader, &row.target)?;
+        let mended = match breaker {
+            Some((Some(reason), _)) => {
+                let text = language.pick(format!("le compte est bloqué : {reason}"), format!("the account is stopped: {reason}"));
+                return Ok(Next::Wait("held", text, Timestamp::NEVER));
+            }
+            Some((None, mended)) => mended,
+            None => Timestamp::EPOCH,
+        };
+        if account.approval == Approval::Always && row.approval == "none" {
+            return Ok(Next::AskYes(ask.into()));
         }
         // What is untrue is said before what is only too early, and this look is the one that sends: nothing comes between.
-        if let Some(next) = self.guarded(row, instance, now) {
+        if let Some(next) = self.guarded(row, instance, now, moment) {
             return Ok(next);
         }
         if let Some(opens) = opens_at(account, now, zone) {
@@ -223,20 +312,29 @@ impl Outbox {
             );
             return Ok(Next::Wait("held", text, opens));
         }
-        if view::in_flight(&reader, &row.target, row.id)? {
+        if let Some(next) = view::before_it(&reader, row, PATIENCE, now.minus(LONG_PREPARATION))? {
             let text = language
                 .pick("le message précédent du compte est encore en route", "the account's post before it is still on its way");
-            return Ok(Next::Wait("due", text.into(), now.plus(Duration::from_secs(2))));
+            // It may be settled long before it is looked at again.
+            let soon = now.plus(Duration::from_secs(2));
+            return Ok(Next::Wait("due", text.into(), next.min(now.plus(Duration::from_secs(30))).max(soon)));
         }
-        if let Some(next) =
-            ceilings(account, &view::armed_since(&reader, &row.target, now.minus(DAY), row.id)?, now, language, moment)
-        {
-            return Ok(next);
+        let armed = view::armed_since(&reader, &row.target, now.minus(limits::DAY.max(account.ceilings.spacing)), row.id)?;
+        match limits::ceilings(account, &armed, mended, now, language) {
+            Some(Limit::Until(free, text)) => return Ok(Next::Wait("held", text, free)),
+            Some(Limit::Trip(text)) => return Ok(Next::Trip(text)),
+            None => {}
         }
         Ok(self.clear_post(row, instance, account, freeze))
     }
 
-    fn guarded(&self, row: &DeliveryRow, instance: &Instance, now: Timestamp) -> Option<Next> {
+    fn guarded(
+        &self,
+        row: &DeliveryRow,
+        instance: &Instance,
+        now: Timestamp,
+        moment: impl Fn(Timestamp) -> String,
+    ) -> Option<Next> {
         let language = instance.business.language;
         let guards: Guards = match serde_json::from_value(row.guards.clone()?) {
             Ok(guards) => guards,
@@ -248,7 +346,7 @@ impl Outbox {
             .filter(|c| guards.catalog.as_deref().is_none_or(|name| name == c.name.as_str()))
             .map(|c| (c.max_age, self.adapters.stock(c, &self.call(instance, now))))
             .collect();
-        let obstacle = guards::obstacle(&guards, &known, now, language)?;
+        let obstacle = guards::obstacle(&guards, &known, now, language, moment)?;
         Some(match guards.on_fail {
             OnFail::Hold => Next::Wait("held", obstacle, now.plus(GUARD_REST)),
             OnFail::Drop => Next::End("cancelled", obstacle),
@@ -280,9 +378,7 @@ impl Outbox {
             return broken;
         }
         let Some(person) = instance.people.values().find(|p| p.name.as_str() == row.target) else {
-            let text =
-                language.pick("cette personne n'est plus dans la configuration", "this person is no longer in the configuration");
-            return Next::Wait("held", text.into(), Timestamp::NEVER);
+            return Next::Wait("held", gone(row, language).into(), Timestamp::NEVER);
         };
         match serde_json::from_value(row.content.clone()) {
             Ok(notice) => Next::Send(Cleared { content: Content::Notice(notice, self.adapters.notifier(person)), freeze }),
@@ -292,145 +388,6 @@ impl Outbox {
 
     fn call<'a>(&'a self, instance: &Instance, now: Timestamp) -> Call<'a> {
         Call { now, network: &*self.network, zone: instance.business.zone, language: instance.business.language }
-    }
-
-    /// The name of this delivery towards networks: the same for every attempt, different on every installation.
-    fn key(&self, row: &DeliveryRow) -> String {
-        format!("{}-{}", self.store.instance(), row.id)
-    }
-
-    fn send(&self, row: &DeliveryRow, instance: &Instance, cleared: Cleared, now: Timestamp) -> Result<(), CommitError> {
-        let key = self.key(row);
-        let language = instance.business.language;
-        let mut prepared = row.prepared.clone();
-        if let Content::Post(post, channel) = &cleared.content {
-            for turn in 0.. {
-                match channel.prepare(&self.call(instance, now), &key, post, prepared.as_deref()) {
-                    Ok(Preparation::Ready(handle)) => {
-                        prepared = handle;
-                        break;
-                    }
-                    Ok(Preparation::Again(pause)) => {
-                        // The handle is on disk before the next step is taken.
-                        prepared = Some(pause.handle.clone());
-                        self.step(row, "preparing", pause.message, pause.not_before, |m| m.prepared.clone_from(&prepared))?;
-                        if turn + 1 >= PREPARE_STEPS || pause.not_before > now {
-                            return Ok(());
-                        }
-                    }
-                    Err(error) => return self.refused(row, error, now, language),
-                }
-            }
-        }
-        // Armed on disk before the first byte leaves: from here on, no answer means unknown.
-        let arm = DeliveryMove {
-            prepared: prepared.clone(),
-            attempt: true,
-            tell: false,
-            ..self.new_move(row, "armed", language.pick("envoi en cours", "being sent").into(), now.plus(MINUTE))
-        };
-        let freeze = MarkRead::Mark("freeze".into(), cleared.freeze);
-        self.store.commit(Change { built_on: vec![freeze], ops: vec![Op::Move(Box::new(arm))], at: now })?;
-        let armed = DeliveryRow { state: "armed".into(), attempts: row.attempts + 1, ..row.clone() };
-        match cleared.content.publish(&self.call(instance, now), &key, prepared.as_deref()) {
-            Ok(Outcome::Online(receipt)) => self.online(&armed, receipt, language),
-            Ok(Outcome::Pending(pause)) => {
-                self.step(&armed, "unknown", pause.message, pause.not_before, |m| m.prepared = Some(pause.handle.clone()))
-            }
-            Err(KindError::Uncertain(failure)) => {
-                let reason = failure.message;
-                self.step(&armed, "unknown", reason, now.plus(Duration::from_secs(5)), |_| {})
-            }
-            Err(error) => self.refused(&armed, error, now, language),
-        }
-    }
-
-    fn online(&self, row: &DeliveryRow, receipt: Receipt, language: Language) -> Result<(), CommitError> {
-        let place = receipt.url.clone().unwrap_or_else(|| receipt.remote_id.clone());
-        let reason = language.pick(format!("en ligne : {place}"), format!("online: {place}"));
-        self.step(row, "online", reason, Timestamp::NEVER, |m| m.receipt = Some(receipt.clone()))
-    }
-
-    /// After a failure that certainly had no effect.
-    fn refused(&self, row: &DeliveryRow, error: KindError, now: Timestamp, language: Language) -> Result<(), CommitError> {
-        match error {
-            KindError::Reject(failure) => self.step(row, "refused", failure.message, Timestamp::NEVER, |_| {}),
-            KindError::Reconnect(failure) => self.step(row, "held", failure.message, now.plus(HOUR), |_| {}),
-            KindError::Uncertain(failure) => self.step(row, "retrying", failure.message, now.plus(FIRST_WAIT), |_| {}),
-            KindError::Retry(failure, not_before) => self.retry(row, &failure.message, not_before, now, language),
-            KindError::Internal(failure) => self.retry(row, &failure.message, None, now, language),
-        }
-    }
-
-    fn retry(
-        &self,
-        row: &DeliveryRow,
-        why: &str,
-        not_before: Option<Timestamp>,
-        now: Timestamp,
-        language: Language,
-    ) -> Result<(), CommitError> {
-        if row.attempts >= TRIES {
-            let text = language.pick(
-                format!("abandonné après {} essais : {why} Réessayez avec : beffroi approve {} --again", row.attempts, row.id),
-                format!("given up after {} tries: {why} Try again with: beffroi approve {} --again", row.attempts, row.id),
-            );
-            tracing::error!(delivery = %row.id, account = %row.target, "{text}");
-            return self.step(row, "dead", text, Timestamp::NEVER, |_| {});
-        }
-        let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(row.attempts.saturating_sub(1))).min(LONGEST_WAIT);
-        let at = now.plus(wait).max(not_before.unwrap_or(Timestamp::EPOCH));
-        let text = language.pick(
-            format!("{why} Nouvel essai dans {}.", show_span(at.since(now))),
-            format!("{why} Tried again in {}.", show_span(at.since(now))),
-        );
-        tracing::warn!(delivery = %row.id, account = %row.target, "{text}");
-        self.step(row, "retrying", text, at, |_| {})
-    }
-
-    /// An armed delivery without an answer, from a lost reply or a process that ended: read back, never repeated blindly.
-    fn settle_unknown(&self, row: &DeliveryRow, instance: &Instance, now: Timestamp) -> Result<(), CommitError> {
-        let language = instance.business.language;
-        let content = match row.kind.as_str() {
-            "notice" => match self.clear_notice(row, instance, 0) {
-                Next::Send(cleared) => Some(cleared.content),
-                _ => None,
-            },
-            _ => instance.accounts.values().find(|a| a.name.as_str() == row.target).and_then(|account| {
-                let post = serde_json::from_value(row.content.clone()).ok()?;
-                Some(Content::Post(post, self.adapters.channel(instance, account)))
-            }),
-        };
-        let found = content.and_then(|c| c.find(&self.call(instance, now), &self.key(row), row.prepared.as_deref()));
-        match found {
-            Some(Ok(Finding::Online(receipt))) => self.online(row, receipt, language),
-            Some(Ok(Finding::Absent)) => {
-                let text = language.pick("vérifié : ce n'était pas parti", "read back: it had not gone out");
-                self.step(row, "retrying", text.into(), now, |_| {})
-            }
-            Some(Ok(Finding::Unsure(why))) => self.ask_owner(row, &why, language),
-            Some(Err(error)) => {
-                let text = language.pick(
-                    format!("peut-être parti ; la vérification a échoué : {error}"),
-                    format!("it may have gone out; reading back failed: {error}"),
-                );
-                self.step(row, "unknown", text, now.plus(FIRST_WAIT.saturating_mul(4)), |_| {})
-            }
-            None => self.ask_owner(
-                row,
-                language.pick("ce réseau ne permet pas de le vérifier", "this network cannot be read back"),
-                language,
-            ),
-        }
-    }
-
-    fn ask_owner(&self, row: &DeliveryRow, why: &str, language: Language) -> Result<(), CommitError> {
-        let text = language.pick(
-            format!("peut-être parti : {why}. Regardez sur le réseau, puis répondez : beffroi approve {} --again (pas parti) ou --done (parti)", row.id),
-            format!("it may have gone out: {why}. Look on the network, then answer: beffroi approve {} --again (it did not) or --done (it did)", row.id),
-        );
-        tracing::error!(delivery = %row.id, account = %row.target, "{text}");
-        self.step(row, "unknown", text, Timestamp::NEVER, |_| {})
     }
 
     fn new_move(&self, row: &DeliveryRow, to: &'static str, reason: String, look_at: Timestamp) -> DeliveryMove {
@@ -443,8 +400,20 @@ impl Outbox {
         DeliveryMove { id: row.id, from, to, reason, look_at, prepared: None, receipt: None, attempt: false, tell }
     }
 
-    fn move_op(&self, row: &DeliveryRow, to: &'static str, reason: String, look_at: Timestamp) -> Op {
-        Op::Move(Box::new(self.new_move(row, to, reason, look_at)))
+    /// Waits. Nothing is written when nothing but the next look would change.
+    fn wait(&self, row: &DeliveryRow, to: &'static str, reason: String, until: Timestamp) -> Result<(), CommitError> {
+        let now = self.clock.now();
+        let look_at = self.bounded(row, to, until).max(now.plus(SHORTEST_WAIT));
+        if row.state == to && row.reason.as_deref() == Some(&reason) && look_at.since(now) <= SHORT_WAIT {
+            self.rest(row, look_at);
+            return Ok(());
+        }
+        self.step(row, to, reason, look_at, |_| {})
+    }
+
+    /// Whatever a delivery waits for, the end of its window ends the wait; unless it may be out already.
+    fn bounded(&self, row: &DeliveryRow, to: &str, until: Timestamp) -> Timestamp {
+        row.until.filter(|_| matches!(to, "held" | "due" | "preparing" | "retrying")).map_or(until, |end| end.min(until))
     }
 
     fn step(
@@ -455,21 +424,29 @@ impl Outbox {
         look_at: Timestamp,
         more: impl FnOnce(&mut DeliveryMove),
     ) -> Result<(), CommitError> {
-        let mut step = self.new_move(row, to, reason, look_at);
+        let mut step = self.new_move(row, to, reason, self.bounded(row, to, look_at));
         more(&mut step);
         let tell = step.tell.then(|| step.reason.clone());
         self.store.commit(Change::new(self.clock.now(), vec![Op::Move(Box::new(step))]))?;
         if let Some(reason) = tell {
-            self.pulse.meters.delivery(to);
-            tracing::info!(delivery = %row.id, target_name = %row.target, state = to, "{reason}");
-            self.pulse.tell(
-                if row.kind == "notice" { "notice" } else { "post" },
-                row.id,
-                to,
-                format!("{}: {reason}", row.target),
-            );
+            self.told(row, to, &reason);
         }
         Ok(())
+    }
+
+    fn told(&self, row: &DeliveryRow, to: &'static str, reason: &str) {
+        self.pulse.meters.delivery(to);
+        tracing::info!(delivery = %row.id, target_name = %row.target, state = to, "{reason}");
+        let kind = if row.kind == "notice" { "notice" } else { "post" };
+        self.pulse.tell(kind, row.id, to, format!("{}: {reason}", row.target));
+    }
+}
+
+fn gone(row: &DeliveryRow, language: Language) -> &'static str {
+    if row.kind == "notice" {
+        language.pick("cette personne n'est plus dans la configuration", "this person is no longer in the configuration")
+    } else {
+        language.pick("le compte n'est plus dans la configuration", "the account is no longer in the configuration")
     }
 }
 
@@ -481,63 +458,4 @@ fn broken_seal(row: &DeliveryRow, language: Language) -> Option<Next> {
         let text = language.pick("le contenu n'est pas celui qui a été approuvé", "the content is not what was approved");
         Next::End("dead", text.into())
     })
-}
-
-/// When the account's hours begin next; `None` when they are on.
-pub fn opens_at(account: &Account, now: Timestamp, zone: crate::domain::Zone) -> Option<Timestamp> {
-    if account.hours.is_empty() {
-        return None;
-    }
-    let local = now.local(zone);
-    let minute = u16::try_from(local.hour() * 60 + local.minute()).unwrap_or(0);
-    if account.hours.iter().any(|(from, to)| (*from..*to).contains(&minute)) {
-        return None;
-    }
-    // Today's and tomorrow's beginnings, as the wall clock has them; one that a change of clocks leaves out comes a day later.
-    let starts = (0..3).flat_map(|day| account.hours.iter().map(move |(from, _)| (day, *from)));
-    starts
-        .filter_map(|(day, from)| {
-            let date = local.date_naive() + Days::days(day);
-            let time = date.and_hms_opt(u32::from(from / 60), u32::from(from % 60), 0)?;
-            zone.from_local_datetime(&time).earliest().map(Timestamp::from)
-        })
-        .filter(|at| *at > now)
-        .min()
-}
-
-/// Spacing lets posts drip; a count that is reached means something runs wild, and needs a person.
-fn ceilings(
-    account: &Account,
-    armed: &[Timestamp],
-    now: Timestamp,
-    language: Language,
-    moment: impl Fn(Timestamp) -> String,
-) -> Option<Next> {
-    let limits = &account.ceilings;
-    if let Some(last) = armed.first() {
-        let free = last.plus(limits.spacing);
-        if free > now {
-            let text = language.pick(
-                format!("laisse {} entre deux messages, jusqu'au {}", show_span(limits.spacing), moment(free)),
-                format!("keeps {} between two posts, until {}", show_span(limits.spacing), moment(free)),
-            );
-            return Some(Next::Wait("held", text, free));
-        }
-    }
-    for (most, span, fr, en) in [
-        (limits.per_minute, MINUTE, "minute", "minute"),
-        (limits.per_hour, HOUR, "heure", "hour"),
-        (limits.per_day, DAY, "jour", "day"),
-    ] {
-        let Some(most) = most else { continue };
-        let from = now.minus(span);
-        let count = armed.iter().filter(|at| **at > from).count();
-        if count >= usize::try_from(most).unwrap_or(usize::MAX) {
-            return Some(Next::Trip(language.pick(
-                format!("le plafond de {most} par {fr} est atteint"),
-                format!("the ceiling of {most} per {en} is reached"),
-            )));
-        }
-    }
-    None
 }

@@ -318,6 +318,8 @@ pub enum Op {
     FeedSeen { workflow: String, feed: String },
     /// Moves a delivery.
     Move(Box<DeliveryMove>),
+    /// Makes an unsent delivery wait for a yes that it did not need when it was planned.
+    AskYes { id: DeliveryId, reason: String },
     /// Says yes to exactly these bytes.
     Approve { id: DeliveryId, seal: String, by: String },
     /// Says no.
@@ -326,7 +328,8 @@ pub enum Op {
     Breaker { account: String, reason: Option<String> },
     /// Freezes all sending, or thaws it with `None`.
     Freeze(Option<String>),
-    /// Puts back to work what only waits for the freeze or the breaker to end.
+    /// Makes every delivery that waits be looked at now. Its `look_at` is another one in any case, so that who has put off
+    /// the next look in memory sees it.
     Wake { target: Option<String> },
     /// Replaces a file's metrics.
     Metrics { path: String, cursor: String, rows: Vec<(String, String, String, f64)> },
@@ -565,6 +568,16 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
             .execute(params![workflow, feed])?;
         }
         Op::Move(step) => move_delivery(db, step, at)?,
+        Op::AskYes { id, reason } => {
+            let changed = db
+                .prepare_cached(
+                    "UPDATE delivery SET approval = 'needed', state = 'held', reason = ?2, look_at = coalesce(until, ?3)
+                     WHERE id = ?1 AND approval = 'none' AND state IN ('held', 'due', 'preparing', 'retrying')",
+                )?
+                .execute(params![id.0, reason, Timestamp::NEVER.millis()])?;
+            one(changed, || format!("{id} is not open, or waits for a yes already."))?;
+            tell(db, id.0, at, "held", reason)?;
+        }
         Op::Approve { id, seal, by } => {
             let changed = db
                 .prepare_cached(
@@ -594,8 +607,11 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
                 "INSERT INTO account VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE SET breaker = excluded.breaker, at = excluded.at",
             )?
             .execute(params![account, reason, at])?;
+            // Whatever was cleared for sending before this is looked at again before it is armed.
+            touch(db, "freeze", version)?;
         }
         Op::Freeze(reason) => {
+            touch(db, "freeze", version)?;
             match reason {
                 Some(reason) => db
                     .prepare_cached(
@@ -607,7 +623,10 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
         }
         Op::Wake { target } => {
             made.touched += db
-                .prepare_cached("UPDATE delivery SET look_at = ?1 WHERE state IN ('held', 'retrying', 'due') AND (?2 IS NULL OR target = ?2) AND look_at > ?1")?
+                .prepare_cached(
+                    "UPDATE delivery SET look_at = iif(look_at > ?1, ?1, look_at - 1)
+                     WHERE state IN ('held', 'due', 'retrying', 'unknown') AND (?2 IS NULL OR target = ?2)",
+                )?
                 .execute(params![at, target])?;
         }
         Op::Metrics { path, cursor, rows } => {
@@ -729,7 +748,8 @@ fn move_delivery(db: &Connection, step: &DeliveryMove, at: i64) -> Result<(), Co
     let settled = matches!(step.to, "online" | "refused" | "cancelled" | "dead");
     db.prepare_cached(
         "UPDATE delivery SET state = :to, reason = :reason, look_at = :look_at, prepared = coalesce(:prepared, prepared),
-             remote_id = coalesce(:remote, remote_id), url = coalesce(:url, url), attempts = attempts + :attempt,
+             remote_id = coalesce(:remote, remote_id), url = coalesce(:url, url),
+             attempts = iif(state = 'dead', 0, attempts) + :attempt,
              armed_at = iif(:to = 'armed', :at, armed_at), settled_at = iif(:settled, :at, settled_at)
          WHERE id = :id",
     )?

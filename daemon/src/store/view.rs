@@ -445,23 +445,44 @@ pub fn open_deliveries(db: &Connection, target: Option<&str>, most: usize) -> Re
     .collect()
 }
 
-/// Open deliveries to look at by now, earliest due first; at most a handful.
-pub fn deliveries_to_look_at(db: &Connection, now: Timestamp, most: usize) -> Result<Vec<DeliveryRow>> {
-    db.prepare_cached(&format!(
-        "{DELIVERY} WHERE d.state IN ('held', 'due', 'preparing', 'armed', 'retrying', 'unknown') AND d.look_at <= ?1
-         ORDER BY d.look_at, d.due, d.id LIMIT ?2"
-    ))?
-    .query_map(params![now.millis(), i64::try_from(most).unwrap_or(i64::MAX)], delivery_row)?
+/// An open delivery whose time to be looked at has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// Its number.
+    pub id: DeliveryId,
+    /// Account or person.
+    pub target: String,
+    /// Since when.
+    pub look_at: Timestamp,
+    /// `none`, `needed`, `given` or `refused`.
+    pub approval: String,
+}
+
+/// All open deliveries to look at by now, in the order in which they are to be looked at.
+pub fn looks(db: &Connection, now: Timestamp) -> Result<Vec<Look>> {
+    db.prepare_cached(
+        "SELECT id, target, look_at, approval FROM delivery
+         WHERE state IN ('held', 'due', 'preparing', 'armed', 'retrying', 'unknown') AND look_at <= ?1 ORDER BY look_at, due, id",
+    )?
+    .query_map([now.millis()], |row| {
+        Ok(Look {
+            id: DeliveryId(row.get("id")?),
+            target: row.get("target")?,
+            look_at: instant(row, "look_at")?,
+            approval: row.get("approval")?,
+        })
+    })?
     .collect()
 }
 
-/// When the next open delivery wants to be looked at.
-pub fn next_look(db: &Connection) -> Result<Option<Timestamp>> {
+/// When the next open delivery wants to be looked at, after this moment.
+pub fn next_look(db: &Connection, now: Timestamp) -> Result<Option<Timestamp>> {
     let at: Option<i64> = db
         .prepare_cached(
-            "SELECT min(look_at) FROM delivery WHERE state IN ('held', 'due', 'preparing', 'armed', 'retrying', 'unknown')",
+            "SELECT min(look_at) FROM delivery
+             WHERE state IN ('held', 'due', 'preparing', 'armed', 'retrying', 'unknown') AND look_at > ?1",
         )?
-        .query_row([], |row| row.get(0))?;
+        .query_row([now.millis()], |row| row.get(0))?;
     Ok(at.map(Timestamp::from_millis))
 }
 
@@ -481,12 +502,18 @@ pub fn armed_since(db: &Connection, target: &str, since: Timestamp, except: Deli
     .collect()
 }
 
-/// Whether an earlier delivery of this account is still in flight, so that order is kept.
-pub fn in_flight(db: &Connection, target: &str, except: DeliveryId) -> Result<bool> {
-    db.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM delivery WHERE target = ?1 AND id <> ?2 AND state IN ('armed', 'preparing'))",
-    )?
-    .query_row(params![target, except.0], |row| row.get(0))
+/// What keeps this account's order before a delivery, if anything does: another post that is being sent, or an earlier one that
+/// is being prepared or tried again. Gives back when that one is looked at next. A post that was tried `patience` times, or
+/// that has been in preparation since it was due `stale` ago, no longer holds up those behind it.
+pub fn before_it(db: &Connection, row: &DeliveryRow, patience: u32, stale: Timestamp) -> Result<Option<Timestamp>> {
+    let at: Option<i64> = db
+        .prepare_cached(
+            "SELECT max(look_at) FROM delivery
+             WHERE target = ?1 AND kind = 'post' AND id <> ?2 AND (state = 'armed' OR ((due, id) < (?3, ?2)
+                 AND ((state = 'preparing' AND due > ?5) OR (state = 'retrying' AND attempts < ?4))))",
+        )?
+        .query_row(params![row.target, row.id.0, row.due.millis(), patience, stale.millis()], |row| row.get(0))?;
+    Ok(at.map(Timestamp::from_millis))
 }
 
 /// What an account published or will publish since an instant, newest due first, without what was cancelled or refused.
@@ -683,6 +710,13 @@ pub fn script(db: &Connection, digest: &str) -> Result<Option<(String, String)>>
 /// Why all sending is frozen.
 pub fn freeze(db: &Connection) -> Result<Option<String>> {
     db.prepare_cached("SELECT value FROM meta WHERE key = 'freeze'")?.query_row([], |row| row.get(0)).optional()
+}
+
+/// An account's breaker: why it tripped (`None` when it was mended), and since when.
+pub fn breaker(db: &Connection, account: &str) -> Result<Option<(Option<String>, Timestamp)>> {
+    db.prepare_cached("SELECT breaker, at FROM account WHERE name = ?1")?
+        .query_row([account], |row| Ok((row.get("breaker")?, instant(row, "at")?)))
+        .optional()
 }
 
 /// Accounts whose breaker tripped, and why.

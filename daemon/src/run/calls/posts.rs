@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub(super) const ROWS: &[Row] = &[
-    row!(Plan posts::plan(need("post", Map, "text, or item (a library item); accounts or account (all of the workflow's when left out); link, media (a list of #{path, alt}, in the library folder), format, theme; draft (true holds it for a yes); at (earliest), expires (latest; an instant or a length of time); once (at most one post ever for this key); per_network (a map of texts), campaign, why; guards (#{sku, catalog, at_least, price, max_age}), on_fail (hold or drop)")) -> Truth,
+    row!(Plan posts::plan(need("post", Map, "text, or item (a library item); accounts or account (all of the workflow's when left out); link, media (a list of #{path, alt}, in the library folder), format, theme; draft (true holds it for a yes); at (earliest), expires (latest; an instant or a length of time; when left out, 24 hours after the earliest moment, and 7 days for what needs a yes); once (at most one post ever for this key); per_network (a map of texts), campaign, why; guards (#{sku, catalog, at_least, price, max_age}), on_fail (hold or drop)")) -> Truth,
         "Plans a post. It leaves after the run has committed, when it is due, its guards hold, and a person has said yes where one is needed. Gives back false when its once key was used before.",
         "posts::plan(#{ text: \"Les croissants sont sortis du four.\", account: \"facebook\", expires: \"2h\" });", plan),
     row!(Read posts::recent(need("account", Text, "an account's name"), may("span", Text, "how far back, 30d when left out")) -> List,
@@ -26,6 +26,12 @@ pub(super) const ROWS: &[Row] = &[
         "Cancels this workflow's posts that have not been sent and whose once key begins like this. Gives back how many there are now.",
         "posts::withdraw(\"offer/TARTE/\", \"the offer is over\");", withdraw),
 ];
+
+/// A post that does not say until when it is good is good for this long after its earliest moment: enough for a night
+/// outside the account's hours or a day's queue, and too little for news of last month to go out after a long silence.
+const DEFAULT_WINDOW: Duration = Duration::from_secs(86_400);
+/// The same for a post that a person has to see first.
+const DEFAULT_WINDOW_FOR_A_YES: Duration = Duration::from_secs(7 * 86_400);
 
 impl RunDesk {
     /// An account this workflow may post to.
@@ -127,12 +133,14 @@ fn plan(desk: &mut RunDesk, mut args: Args) -> Answer {
         let text = desk.fitted(text, &account);
         let format = format.clone().or_else(|| shared_format(&account, item.as_ref())).unwrap_or_else(|| "post".into());
         let link = link.as_ref().map(|link| tagged(link, desk, &account, &campaign));
+        let needs_yes = Effects::needs_yes(&desk.instance, &account.name, draft);
+        let window = if needs_yes { DEFAULT_WINDOW_FOR_A_YES } else { DEFAULT_WINDOW };
         deliveries.push(PlannedDelivery {
-            needs_yes: Effects::needs_yes(&desk.instance, &account.name, draft),
+            needs_yes,
             content: Outgoing { text, link, media: media.clone(), format },
             account: account.name,
             at,
-            until,
+            until: Some(until.unwrap_or_else(|| at.plus(window))),
         });
     }
     let item = item.map(|i| i.id);

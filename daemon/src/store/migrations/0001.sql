@@ -196,9 +196,15 @@ BEGIN SELECT RAISE(ABORT, 'not approved as it stands'); END;
 CREATE TRIGGER settled_is_final BEFORE UPDATE OF state ON delivery WHEN OLD.state IN ('online', 'cancelled', 'refused')
 BEGIN SELECT RAISE(ABORT, 'a settled delivery does not change'); END;
 
--- Content is written once. An edit is a new delivery with a new seal.
-CREATE TRIGGER content_is_sealed BEFORE UPDATE OF content, seal, target ON delivery
+-- Content, window and conditions are written once. An edit is a new delivery with a new seal.
+CREATE TRIGGER content_is_sealed BEFORE UPDATE OF kind, post, content, seal, target, due, until, guards ON delivery
 BEGIN SELECT RAISE(ABORT, 'the content of a delivery does not change'); END;
+
+-- What once needs a yes gets it or not; it never stops needing it, and a yes is to the seal as it is.
+CREATE TRIGGER a_yes_is_not_taken_back BEFORE UPDATE OF approval, approved_seal ON delivery
+WHEN (OLD.approval <> 'none' AND NEW.approval = 'none') OR OLD.approval = 'refused'
+    OR (NEW.approval = 'given' AND NEW.approved_seal IS NOT NEW.seal)
+BEGIN SELECT RAISE(ABORT, 'an approval is given to the seal, or refused, and then stays'); END;
 
 CREATE TABLE delivery_event (
     delivery INTEGER NOT NULL,
