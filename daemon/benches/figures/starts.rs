@@ -19,7 +19,8 @@ use std::time::Duration;
 /// How this program calls itself to be the daemon's engine.
 pub(crate) const CHILD: &str = "--be-the-engine";
 
-const IDLE: Duration = Duration::from_secs(10);
+/// Longer than any worker rests, so that each is seen waking up.
+const IDLE: Duration = Duration::from_secs(31);
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// The engine with its threads, until standard input ends.
