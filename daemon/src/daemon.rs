@@ -393,7 +393,7 @@ impl Engine {
 
     fn workflow(&self, name: &str) -> Result<Arc<crate::instance::Workflow>, String> {
         let instance = self.current.get();
-        instance.workflows.iter().find(|(n, _)| n.as_str() == name).map(|(_, w)| w.clone()).ok_or_else(|| {
+        instance.workflows.get(name).cloned().ok_or_else(|| {
             let near = crate::problem::did_you_mean(name, instance.workflows.keys().map(WorkflowName::as_str));
             let near = near.map(|n| format!(" Did you mean \"{n}\"?")).unwrap_or_default();
             format!("There is no workflow \"{name}\".{near} 'beffroi workflows' lists them.")
