@@ -303,6 +303,14 @@ impl Engine {
         collector.turn().map(drop)
     }
 
+    /// Whether everything that could be delivered by now has been.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn delivered(&self) -> Result<bool, CommitError> {
+        self.outbox.at_rest()
+    }
+
     /// One turn of the runs alone.
     pub fn run_turn(&self) -> Turn {
         self.runner.turn()
@@ -422,7 +430,7 @@ impl Engine {
     /// A sentence, when there is none of this name.
     pub fn workflow(&self, name: &str) -> Result<Arc<crate::instance::Workflow>, String> {
         let instance = self.current.get();
-        instance.workflows.iter().find(|(n, _)| n.as_str() == name).map(|(_, w)| w.clone()).ok_or_else(|| {
+        instance.workflows.get(name).cloned().ok_or_else(|| {
             let near = crate::problem::did_you_mean(name, instance.workflows.keys().map(WorkflowName::as_str));
             let near = near.map(|n| format!(" Did you mean \"{n}\"?")).unwrap_or_default();
             format!("There is no workflow \"{name}\".{near} 'beffroi workflows' lists them.")

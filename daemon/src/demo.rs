@@ -54,16 +54,13 @@ pub fn first_round(engine: &Engine) -> Result<Vec<RunId>, String> {
     // The outbox serves what the runs planned; whoever is due later or held is looked at later.
     let bell = crate::clock::Nudge::default();
     loop {
-        let reader = engine.store.read().map_err(|e| e.to_string())?;
-        let now = engine.clock.now();
-        if view::next_look(&reader).map_err(|e| e.to_string())?.is_none_or(|at| at > now) {
+        if engine.delivered().map_err(|e| e.to_string())? {
             return Ok(runs);
         }
-        drop(reader);
         if left().is_zero() {
             return Err("The first posts did not leave. Look at 'beffroi posts'.".into());
         }
-        engine.clock.wait(&bell, Some(now.plus(Duration::from_millis(10))));
+        engine.clock.wait(&bell, Some(engine.clock.now().plus(Duration::from_millis(10))));
     }
 }
 

@@ -186,6 +186,16 @@ impl Outbox {
         wanted
     }
 
+    /// Whether there is nothing to look at now, and nobody looks at anything.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn at_rest(&self) -> Result<bool, CommitError> {
+        let now = self.clock.now();
+        let waiting = self.without_rests(view::looks(&*self.store.read()?, now)?, now);
+        Ok(waiting.is_empty() && self.busy.lock().unwrap_or_else(PoisonError::into_inner).is_empty())
+    }
+
     /// Puts the next look off in memory only.
     fn rest(&self, row: &DeliveryRow, until: Timestamp) {
         let rest = Rest { look_at: row.look_at, approval: row.approval.clone(), until };

@@ -213,9 +213,6 @@ impl Runner {
         let effects_hash = Some(Digest::of(effects.as_bytes()));
         let delivers = !left.effects.posts.is_empty() || !left.effects.notices.is_empty();
         let mut ops = Vec::with_capacity(6);
-        if !left.recorded {
-            ops.push(Op::Occur(occurrence(facts)));
-        }
         let (planned, started) =
             left.effects.into_ops(claim.id, &workflow.name, instance, facts.now, || self.tools.store.next_run());
         ops.extend(planned);
@@ -227,7 +224,7 @@ impl Runner {
         if mended.is_some() {
             ops.push(Op::Failures { workflow: workflow.name.as_str().into(), count: 0 });
         }
-        ops.push(Op::Finish(Box::new(FinishedRun {
+        let run = FinishedRun {
             id: claim.id,
             state: RunState::Done,
             attempt: claim.attempt,
@@ -239,7 +236,8 @@ impl Runner {
             effects: Some(effects),
             effects_hash,
             usage,
-        })));
+        };
+        ops.push(if left.recorded { Op::Finish(Box::new(run)) } else { Op::Ran(Box::new((occurrence(facts), run))) });
         let follow = started
             .into_iter()
             .map(|(row, workflow)| {

@@ -12,7 +12,8 @@ use crate::store::{NewOccurrence, TriggerKind};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 /// The longest wait between two attempts.
@@ -162,6 +163,10 @@ struct Inner {
     flags: HashMap<RunId, Arc<AtomicBool>>,
     /// Runs that were stopped because the process ends: nobody wanted them cancelled, the next start takes them up.
     left: HashSet<RunId>,
+    /// Threads that wait for a claim. The one that came last is called first: its stack and its memory are still warm.
+    idle: Vec<Thread>,
+    /// The one thread that waits for the time of the earliest timed claim, so that the others need not wake up for it.
+    watch: Option<Thread>,
     closed: bool,
 }
 
@@ -169,8 +174,10 @@ struct Inner {
 #[derive(Default)]
 pub struct Board {
     inner: Mutex<Inner>,
-    bell: Condvar,
 }
+
+/// The longest watch over timed claims: lets a jump of the machine's clock be noticed.
+const LONGEST_WATCH: Duration = Duration::from_secs(30);
 
 impl Board {
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -184,32 +191,44 @@ impl Board {
         if claim.kind == TriggerKind::Schedule {
             inner.note_scheduled(&claim);
         }
-        inner.put(claim, now);
-        drop(inner);
-        self.bell.notify_one();
+        let news = inner.put(claim, now);
+        Self::call(inner, news);
     }
 
     /// Puts up scheduled claims: `now` may start at their time; each of `behind` starts when the scheduled one before it has
     /// ended. One step under the lock, so that no end slips in between.
     pub fn post_scheduled(&self, now_or_timed: Vec<Claim>, behind: Vec<Claim>, now: Timestamp) {
         let mut inner = self.lock();
+        let mut news = News::default();
         for claim in now_or_timed {
             inner.flags.insert(claim.id, claim.cancel.clone());
             inner.note_scheduled(&claim);
-            inner.put(claim, now);
+            news.add(inner.put(claim, now));
         }
         for claim in behind {
             inner.flags.insert(claim.id, claim.cancel.clone());
             let free = !inner.scheduled.contains_key(&claim.workflow.name);
             inner.note_scheduled(&claim);
             if free {
-                inner.put(claim, now);
+                news.add(inner.put(claim, now));
             } else {
                 inner.turn.entry(claim.workflow.name.clone()).or_default().push_back(claim);
             }
         }
+        Self::call(inner, news);
+    }
+
+    /// Wakes as many threads as the news needs, and no more: each one woken for nothing costs a run's worth of time.
+    fn call(mut inner: MutexGuard<'_, Inner>, news: News) {
+        let needed = news.ready + usize::from(news.sooner && inner.watch.is_none());
+        let from = inner.idle.len().saturating_sub(needed);
+        let mut called = inner.idle.split_off(from);
+        if news.sooner || called.len() < needed {
+            called.extend(inner.watch.take());
+        }
+        // Whoever wakes up needs the board at once.
         drop(inner);
-        self.bell.notify_all();
+        called.iter().for_each(Thread::unpark);
     }
 
     /// The scheduled occurrences of a workflow that are still open.
@@ -219,7 +238,10 @@ impl Board {
 
     /// Takes what may run now, if anything.
     pub fn take_now(&self, clock: &dyn Clock) -> Option<Claim> {
-        self.lock().take(clock.now())
+        let mut inner = self.lock();
+        let now = clock.now();
+        inner.come_due(now);
+        inner.take(now)
     }
 
     /// Takes what may run, waiting for it; `None` when the board is closed.
@@ -230,17 +252,32 @@ impl Board {
                 return None;
             }
             let now = clock.now();
+            let due = inner.come_due(now);
             if let Some(claim) = inner.take(now) {
-                if !inner.ready.is_empty() {
-                    self.bell.notify_one();
-                }
+                // What came due by time has called nobody, and whoever watched over the rest may be leaving now.
+                let sooner = inner.watch.is_none() && !inner.timed.is_empty();
+                let ready = due.min(inner.ready.len());
+                Self::call(inner, News { ready, sooner });
                 return Some(claim);
             }
-            // The cap lets a jump of the machine's clock be noticed.
-            let most = Duration::from_secs(30);
-            let span =
-                inner.timed.peek().map_or(most, |Reverse(t)| (t.0.start_at.since(now) + Duration::from_millis(1)).min(most));
-            inner = self.bell.wait_timeout(inner, span).unwrap_or_else(PoisonError::into_inner).0;
+            let me = thread::current();
+            let until = inner.timed.peek().filter(|_| inner.watch.is_none()).map(|Reverse(t)| t.0.start_at);
+            match until {
+                Some(at) => {
+                    inner.watch = Some(me.clone());
+                    drop(inner);
+                    thread::park_timeout((at.since(now) + Duration::from_millis(1)).min(LONGEST_WATCH));
+                }
+                None => {
+                    inner.idle.push(me.clone());
+                    drop(inner);
+                    thread::park();
+                }
+            }
+            inner = self.lock();
+            // A thread that was called is on neither list any more; one that woke up by itself still is.
+            inner.idle.retain(|other| other.id() != me.id());
+            inner.watch.take_if(|other| other.id() == me.id());
         }
     }
 
@@ -254,17 +291,15 @@ impl Board {
         let mut inner = self.lock();
         inner.running.remove(&claim.id);
         inner.ready.push_front(claim);
-        drop(inner);
-        self.bell.notify_one();
+        Self::call(inner, News { ready: 1, sooner: false });
     }
 
     /// Puts a claim back for a later attempt.
     pub fn later(&self, claim: Claim, now: Timestamp) {
         let mut inner = self.lock();
         inner.running.remove(&claim.id);
-        inner.put(claim, now);
-        drop(inner);
-        self.bell.notify_one();
+        let news = inner.put(claim, now);
+        Self::call(inner, news);
     }
 
     /// Says that an occurrence has ended for good; the next in turn may start.
@@ -287,9 +322,8 @@ impl Board {
             inner.turn.remove(workflow);
         }
         if let Some(claim) = next {
-            inner.put(claim, now);
-            drop(inner);
-            self.bell.notify_one();
+            let news = inner.put(claim, now);
+            Self::call(inner, news);
         }
     }
 
@@ -300,17 +334,17 @@ impl Board {
         flag.store(true, Ordering::Relaxed);
         // What waits for its time, such as another attempt, ends now and not then: others may wait in turn behind it.
         if inner.timed.iter().any(|Reverse(t)| t.0.id == id) {
-            inner.hurry(|claim| claim.id == id);
-            drop(inner);
-            self.bell.notify_one();
+            let news = inner.hurry(|claim| claim.id == id);
+            Self::call(inner, news);
         }
         true
     }
 
     /// Lets go of waits that only a clock far ahead can have set: from `now` no attempt is that far away by itself.
     pub fn clock_went_back(&self, now: Timestamp) {
-        self.lock().hurry(|claim| claim.start_at > claim.latest_start(now));
-        self.bell.notify_all();
+        let mut inner = self.lock();
+        let news = inner.hurry(|claim| claim.start_at > claim.latest_start(now));
+        Self::call(inner, news);
     }
 
     /// How a workflow stands.
@@ -341,8 +375,9 @@ impl Board {
 
     /// Hands out no more claims and wakes whoever waits for one. What is open stays in the ledger.
     pub fn close(&self) {
-        self.lock().closed = true;
-        self.bell.notify_all();
+        let mut inner = self.lock();
+        inner.closed = true;
+        Self::call(inner, News { ready: usize::MAX, sooner: false });
     }
 
     /// Asks every running attempt to stop because the process ends. The ledger keeps them open for the next start.
@@ -365,30 +400,187 @@ impl Inner {
     }
 
     /// Makes claims ready that wait for their time.
-    fn hurry(&mut self, which: impl Fn(&Claim) -> bool) {
+    fn hurry(&mut self, which: impl Fn(&Claim) -> bool) -> News {
         let (now, later): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.timed).into_vec().into_iter().partition(|Reverse(t)| which(&t.0));
         self.timed = BinaryHeap::from(later);
+        let ready = now.len();
         self.ready.extend(now.into_iter().map(|Reverse(Timed(claim))| claim));
+        News { ready, sooner: false }
     }
 
-    fn put(&mut self, claim: Claim, now: Timestamp) {
+    fn put(&mut self, claim: Claim, now: Timestamp) -> News {
         if claim.start_at <= now {
             self.ready.push_back(claim);
+            News { ready: 1, sooner: false }
         } else {
+            let sooner = self.timed.peek().is_none_or(|Reverse(first)| claim.start_at < first.0.start_at);
             self.timed.push(Reverse(Timed(claim)));
+            News { ready: 0, sooner }
         }
     }
 
-    fn take(&mut self, now: Timestamp) -> Option<Claim> {
+    /// Puts timed claims whose time has come in line, and says how many those were.
+    fn come_due(&mut self, now: Timestamp) -> usize {
+        let mut count = 0;
         while self.timed.peek().is_some_and(|Reverse(t)| t.0.start_at <= now) {
             if let Some(Reverse(Timed(claim))) = self.timed.pop() {
                 self.ready.push_back(claim);
+                count += 1;
             }
         }
+        count
+    }
+
+    fn take(&mut self, now: Timestamp) -> Option<Claim> {
         let claim = self.ready.pop_front()?;
         let running = Running { id: claim.id, workflow: claim.workflow.name.clone(), since: now, cancel: claim.cancel.clone() };
         self.running.insert(claim.id, running);
         Some(claim)
+    }
+}
+
+/// What happened on the board that a waiting thread should hear of.
+#[derive(Debug, Clone, Copy, Default)]
+struct News {
+    /// Claims that may be taken at once.
+    ready: usize,
+    /// Whether the earliest timed claim comes sooner than whoever watches knows.
+    sooner: bool,
+}
+
+impl News {
+    fn add(&mut self, more: Self) {
+        self.ready += more.ready;
+        self.sooner |= more.sooner;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::instance::{Budget, Missed, Overlap};
+    use std::sync::mpsc;
+
+    fn workflow() -> Arc<Workflow> {
+        Arc::new(Workflow {
+            name: WorkflowName::parse("w").unwrap(),
+            purpose: "".into(),
+            script: std::path::Path::new("w.rhai").into(),
+            version: crate::domain::Digest::of(b""),
+            source: "".into(),
+            schedules: Vec::new(),
+            events: Vec::new(),
+            jitter: Duration::ZERO,
+            missed: Missed::Latest,
+            window: Duration::ZERO,
+            overlap: Overlap::Skip,
+            retries: 0,
+            backoff: Duration::ZERO,
+            pause_after: 0,
+            budget: Budget::default(),
+            accounts: Vec::new().into(),
+            settings: Arc::new(Json::Null),
+            enabled: true,
+        })
+    }
+
+    /// Threads that take claims and tell of each.
+    fn takers(
+        board: &Arc<Board>,
+        clock: &Arc<SystemClock>,
+        count: usize,
+    ) -> (mpsc::Receiver<RunId>, Vec<thread::JoinHandle<()>>) {
+        let (to, from) = mpsc::channel();
+        let threads = (0..count)
+            .map(|_| {
+                let (board, clock, to) = (board.clone(), clock.clone(), to.clone());
+                thread::spawn(move || {
+                    while let Some(claim) = board.take(&*clock) {
+                        to.send(claim.id).unwrap();
+                        board.ended(claim.id, &claim.workflow.name, clock.now());
+                    }
+                })
+            })
+            .collect();
+        (from, threads)
+    }
+
+    #[test]
+    fn every_claim_is_taken_once_however_they_come() {
+        let (board, clock, workflow) = (Arc::new(Board::default()), Arc::new(SystemClock::new()), workflow());
+        let (from, threads) = takers(&board, &clock, 4);
+        let posters: Vec<_> = (0..4)
+            .map(|poster| {
+                let (board, clock, workflow) = (board.clone(), clock.clone(), workflow.clone());
+                thread::spawn(move || {
+                    for n in 0..500 {
+                        let now = clock.now();
+                        let mut claim = Claim::new(RunId(poster * 1_000 + n), workflow.clone(), TriggerKind::Hand, now);
+                        // Some wait for their time, in no order.
+                        claim.start_at = now.plus(Duration::from_millis(u64::try_from(n * 7 % 20).unwrap()));
+                        board.post(claim, now);
+                    }
+                })
+            })
+            .collect();
+        posters.into_iter().for_each(|p| p.join().unwrap());
+        let mut taken: Vec<RunId> = (0..2_000).map(|_| from.recv_timeout(Duration::from_secs(20)).unwrap()).collect();
+        taken.sort();
+        taken.dedup();
+        assert_eq!(taken.len(), 2_000);
+        assert_eq!(board.counts(), (0, 0, 0));
+        board.close();
+        threads.into_iter().for_each(|t| t.join().unwrap());
+    }
+
+    #[test]
+    fn whoever_leaves_the_watch_calls_another() {
+        let (board, clock, workflow) = (Arc::new(Board::default()), Arc::new(SystemClock::new()), workflow());
+        let now = clock.now();
+        for (id, wait) in [(1, 20), (2, 60)] {
+            let mut claim = Claim::new(RunId(id), workflow.clone(), TriggerKind::Later, now);
+            claim.start_at = now.plus(Duration::from_millis(wait));
+            board.post(claim, now);
+        }
+        let (to, from) = mpsc::channel();
+        let (gate, gated) = mpsc::channel::<()>();
+        let gated = Arc::new(Mutex::new(gated));
+        let threads: Vec<_> = (0..2)
+            .map(|_| {
+                let (board, clock, to, gated) = (board.clone(), clock.clone(), to.clone(), gated.clone());
+                thread::spawn(move || {
+                    let claim = board.take(&*clock).unwrap();
+                    to.send(claim.id).unwrap();
+                    // Busy until the test is over.
+                    let _ = gated.lock().unwrap().recv();
+                })
+            })
+            .collect();
+        assert_eq!(from.recv_timeout(Duration::from_secs(20)), Ok(RunId(1)));
+        assert_eq!(from.recv_timeout(Duration::from_secs(20)), Ok(RunId(2)), "the other thread slept on");
+        drop(gate);
+        threads.into_iter().for_each(|t| t.join().unwrap());
+    }
+
+    #[test]
+    fn an_earlier_claim_is_not_overslept() {
+        let (board, clock, workflow) = (Arc::new(Board::default()), Arc::new(SystemClock::new()), workflow());
+        let now = clock.now();
+        let claim = |id, wait| {
+            let mut claim = Claim::new(RunId(id), workflow.clone(), TriggerKind::Later, now);
+            claim.start_at = now.plus(wait);
+            claim
+        };
+        board.post(claim(1, Duration::from_secs(3_600)), now);
+        let (from, threads) = takers(&board, &clock, 2);
+        while board.lock().watch.is_none() || board.lock().idle.is_empty() {
+            thread::yield_now();
+        }
+        board.post(claim(2, Duration::from_millis(30)), now);
+        assert_eq!(from.recv_timeout(Duration::from_secs(20)), Ok(RunId(2)));
+        board.close();
+        threads.into_iter().for_each(|t| t.join().unwrap());
     }
 }

@@ -25,7 +25,7 @@ pub fn recover(store: &Store, board: &Board, instance: &Instance, now: Timestamp
     let (mut first, mut behind) = (Vec::new(), Vec::new());
     let mut seen = HashSet::new();
     for row in open {
-        let workflow = instance.workflows.iter().find(|(name, _)| name.as_str() == row.workflow).map(|(_, w)| w.clone());
+        let workflow = instance.workflows.get(row.workflow.as_str()).cloned();
         let Some(workflow) = workflow.filter(|w| w.enabled || row.kind == TriggerKind::Hand) else {
             ops.push(Op::Close { id: row.id, fate: Fate::Skipped, reason: gone(&row.workflow), into: None });
             continue;

@@ -285,6 +285,8 @@ pub enum Op {
     Postpone { id: RunId, start_at: Timestamp, error: String },
     /// Ends a run and gives its occurrence its fate.
     Finish(Box<FinishedRun>),
+    /// The same for a run whose occurrence has no row yet: it gets one that is closed from the beginning.
+    Ran(Box<(NewOccurrence, FinishedRun)>),
     /// Adds lines to a run's log.
     Log { id: RunId, lines: Vec<LogLine> },
     /// Keeps a step's answer.
@@ -348,10 +350,13 @@ pub struct Committed {
     pub touched: usize,
 }
 
+/// Whether everything the change was built on is still so. Writes nothing.
+pub(super) fn check(db: &Connection, change: &Change) -> Result<(), CommitError> {
+    change.built_on.iter().try_for_each(|mark| still_so(db, mark))
+}
+
+/// Carries out the operations. An error may leave some of them done: whoever calls takes them back.
 pub(super) fn apply(db: &Connection, change: &Change, version: i64) -> Result<Committed, CommitError> {
-    for mark in &change.built_on {
-        still_so(db, mark)?;
-    }
     let mut made = Committed::default();
     for op in &change.ops {
         apply_op(db, op, change.at.millis(), version, &mut made)?;
@@ -398,25 +403,8 @@ fn touch(db: &Connection, mark: &str, version: i64) -> rusqlite::Result<()> {
 fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committed) -> Result<(), CommitError> {
     match op {
         Op::Occur(o) => {
-            let (fate, reason) = o.fate.as_ref().map_or((None, None), |(f, r)| (Some(*f), Some(r)));
-            db.prepare_cached(
-                "INSERT INTO occurrence (id, workflow, kind, due, start_at, schedule, payload, fate, reason, into_id, last_due, count)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-            )?
-            .execute(params![
-                o.id.0,
-                o.workflow,
-                o.kind,
-                o.due.millis(),
-                o.start_at.millis(),
-                o.schedule,
-                o.payload.as_ref().map(Json::to_string),
-                fate,
-                reason,
-                o.into.map(|i| i.0),
-                o.stretch.map(|(last, _)| last.millis()),
-                o.stretch.map_or(1, |(_, count)| count),
-            ])?;
+            let fate = o.fate.as_ref().map(|(fate, reason)| (*fate, Some(reason.as_str())));
+            occur(db, o, fate)?;
         }
         Op::Close { id, fate, reason, into } => {
             let changed = db
@@ -444,7 +432,19 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
             one(changed, || format!("Occurrence {id} is not open."))?;
             db.prepare_cached("UPDATE run SET state = 'waiting', error = ?2 WHERE id = ?1")?.execute(params![id.0, error])?;
         }
-        Op::Finish(run) => finish(db, run, at)?,
+        Op::Finish(run) => {
+            let (fate, reason) = fate_of(run);
+            let changed = db
+                .prepare_cached("UPDATE occurrence SET fate = ?2, reason = ?3 WHERE id = ?1 AND fate IS NULL")?
+                .execute(params![run.id.0, fate, reason])?;
+            one(changed, || format!("Occurrence {} is not open.", run.id))?;
+            end(db, run, at)?;
+        }
+        Op::Ran(both) => {
+            let (occurrence, run) = &**both;
+            occur(db, occurrence, Some(fate_of(run)))?;
+            end(db, run, at)?;
+        }
         Op::Log { id, lines } => {
             let mut insert = db.prepare_cached(
                 "INSERT INTO run_log VALUES (?1, (SELECT coalesce(max(seq), 0) + 1 FROM run_log WHERE run = ?1), ?2, ?3, ?4)",
@@ -657,16 +657,37 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
     Ok(())
 }
 
-fn finish(db: &Connection, run: &FinishedRun, at: i64) -> Result<(), CommitError> {
-    let (fate, reason) = match run.state {
+fn occur(db: &Connection, o: &NewOccurrence, fate: Option<(Fate, Option<&str>)>) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO occurrence (id, workflow, kind, due, start_at, schedule, payload, fate, reason, into_id, last_due, count)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    )?
+    .execute(params![
+        o.id.0,
+        o.workflow,
+        o.kind,
+        o.due.millis(),
+        o.start_at.millis(),
+        o.schedule,
+        o.payload.as_ref().map(Json::to_string),
+        fate.map(|(fate, _)| fate),
+        fate.and_then(|(_, reason)| reason),
+        o.into.map(|i| i.0),
+        o.stretch.map(|(last, _)| last.millis()),
+        o.stretch.map_or(1, |(_, count)| count),
+    ])?;
+    Ok(())
+}
+
+fn fate_of(run: &FinishedRun) -> (Fate, Option<&str>) {
+    match run.state {
         RunState::Done => (Fate::Ran, None),
         RunState::Cancelled => (Fate::Skipped, run.error.as_deref()),
         RunState::Failed | RunState::Running | RunState::Waiting => (Fate::Failed, run.error.as_deref()),
-    };
-    let changed = db
-        .prepare_cached("UPDATE occurrence SET fate = ?2, reason = ?3 WHERE id = ?1 AND fate IS NULL")?
-        .execute(params![run.id.0, fate, reason])?;
-    one(changed, || format!("Occurrence {} is not open.", run.id))?;
+    }
+}
+
+fn end(db: &Connection, run: &FinishedRun, at: i64) -> Result<(), CommitError> {
     let usage = serde_json::to_string(&run.usage).map_err(|e| CommitError::Storage(e.to_string()))?;
     db.prepare_cached(
         "INSERT INTO run (id, state, attempt, version, started, finished, line, value, error, effects, effects_hash, usage)

@@ -28,8 +28,9 @@ const APPLICATION_ID: i64 = 0x4245_4646;
 const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 /// Most changes in one commit: bounds how long the first of them waits.
 const BATCH: usize = 256;
-/// Read connections kept open.
-const READERS: usize = 4;
+/// Read connections kept open: one for every run that may go on at once with the usual limits. Opening one costs as much as
+/// several runs, keeping one next to nothing: the one given back last is lent first, so few of them ever grow.
+const READERS: usize = 16;
 
 /// Why the store could not be opened. Each sentence carries the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -321,7 +322,7 @@ impl Store {
                 let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
                 let connection = Connection::open_with_flags(&self.path, flags)?;
                 connection.busy_timeout(Duration::from_secs(5))?;
-                connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2000; PRAGMA trusted_schema = OFF;")?;
+                connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -1000; PRAGMA trusted_schema = OFF;")?;
                 connection.set_prepared_statement_cache_capacity(64);
                 connection
             }
@@ -455,19 +456,21 @@ impl WriteHalf {
         from.recv().expect("every change of a batch is answered")
     }
 
-    /// One transaction for the whole batch, one savepoint for each change, answers after the commit.
+    /// One transaction for the whole batch, answers after the commit.
+    ///
+    /// A change that fails undoes itself only, which takes a savepoint for each; and with a savepoint SQLite copies every page
+    /// before it is written to. What fails in practice is what a change was built on, and that is seen before anything is
+    /// written. So the batch is tried without savepoints first, and done again with them if a change fails halfway.
     fn commit_batch(&mut self, batch: &mut Vec<(Box<Change>, Reply)>) {
         if batch.is_empty() {
             return;
         }
-        let whole = self.connection.execute_batch("BEGIN IMMEDIATE").map_err(CommitError::from).and_then(|()| {
-            let mut answers = Vec::with_capacity(batch.len());
-            for (change, _) in batch.iter() {
-                answers.push(self.apply_alone(change)?);
-            }
-            self.connection.execute_batch("COMMIT")?;
-            Ok(answers)
-        });
+        let version = self.version;
+        let mut whole = self.transaction(batch, Self::apply_bare);
+        if let Err(Broken::Halfway) = whole {
+            self.version = version;
+            whole = self.transaction(batch, Self::apply_alone);
+        }
         match whole {
             Ok(answers) => {
                 self.counters.commits.fetch_add(1, Ordering::Relaxed);
@@ -476,10 +479,11 @@ impl WriteHalf {
                     reply.give(answer);
                 }
             }
-            Err(error) => {
-                if !self.connection.is_autocommit() {
-                    let _ = self.connection.execute_batch("ROLLBACK");
-                }
+            Err(broken) => {
+                let error = match broken {
+                    Broken::Whole(error) => error,
+                    Broken::Halfway => CommitError::Storage("a change was left half done, and taken back".into()),
+                };
                 for (_, reply) in batch.drain(..) {
                     reply.give(Err(error.clone()));
                 }
@@ -487,20 +491,60 @@ impl WriteHalf {
         }
     }
 
-    /// Applies one change under a savepoint: one that fails undoes itself only. The outer error is for failures of the
-    /// transaction as a whole (a full disk may roll all of it back).
-    fn apply_alone(&mut self, change: &Change) -> Result<Answer, CommitError> {
+    /// Applies the changes of a batch in one transaction. After an error nothing of it is there.
+    fn transaction(
+        &mut self,
+        batch: &[(Box<Change>, Reply)],
+        apply: fn(&mut Self, &Change) -> Result<Answer, Broken>,
+    ) -> Result<Vec<Answer>, Broken> {
+        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let done = batch.iter().map(|(change, _)| apply(self, change)).collect::<Result<Vec<_>, _>>().and_then(|answers| {
+            self.connection.prepare_cached("COMMIT")?.execute([])?;
+            Ok(answers)
+        });
+        if done.is_err() && !self.connection.is_autocommit() {
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+        done
+    }
+
+    /// Applies one change, unless what it was built on is no longer so.
+    fn apply_bare(&mut self, change: &Change) -> Result<Answer, Broken> {
+        if let Err(error) = change::check(&self.connection, change) {
+            return Ok(Err(error));
+        }
+        self.version += 1;
+        change::apply(&self.connection, change, self.version).map(Ok).map_err(|_| Broken::Halfway)
+    }
+
+    /// Applies one change under a savepoint. The outer error is for failures of the transaction as a whole (a full disk may
+    /// roll all of it back).
+    fn apply_alone(&mut self, change: &Change) -> Result<Answer, Broken> {
         self.connection.prepare_cached("SAVEPOINT change")?.execute([])?;
         self.version += 1;
-        let answer = change::apply(&self.connection, change, self.version);
+        let answer = change::check(&self.connection, change).and_then(|()| change::apply(&self.connection, change, self.version));
         if answer.is_err() {
             if self.connection.is_autocommit() {
-                return answer.map(Ok);
+                return answer.map(Ok).map_err(Broken::Whole);
             }
             self.connection.prepare_cached("ROLLBACK TO change")?.execute([])?;
         }
         self.connection.prepare_cached("RELEASE change")?.execute([])?;
         Ok(answer)
+    }
+}
+
+/// Why a batch was not committed.
+enum Broken {
+    /// One of its changes failed after it had begun to write.
+    Halfway,
+    /// The transaction as a whole failed.
+    Whole(CommitError),
+}
+
+impl From<rusqlite::Error> for Broken {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Whole(error.into())
     }
 }
 
