@@ -34,12 +34,7 @@ const WAITING_THREADS: usize = 8;
 /// configuration's own folder.
 pub fn base(state: Option<PathBuf>) -> Base {
     let given = || std::env::var("STATE_DIRECTORY").ok()?.split(':').next().filter(|s| !s.is_empty()).map(PathBuf::from);
-    Base { state: state.or_else(given), builtin: builtin() }
-}
-
-/// Scripts that came with the daemon.
-fn builtin() -> Option<fn(&str) -> Option<&'static str>> {
-    None
+    Base { state: state.or_else(given), builtin: Some(crate::sample::builtin) }
 }
 
 fn tell(state: &[NotifyState<'_>]) {
@@ -53,16 +48,28 @@ fn rules(instance: &Instance) -> Rules {
     Rules { allow_private: instance.limits.allow_private.clone(), ..Rules::default() }
 }
 
-/// Runs the daemon until it is asked to stop.
+/// What is done once, beside everything else, when the daemon is ready.
+pub type First = Box<dyn FnOnce(&Arc<Engine>) + Send>;
+
+/// The real engine: the machine's clock, fair dice, HTTP to the outside.
 ///
 /// # Errors
 /// One sentence, or every problem of what people wrote.
-pub fn run(config: &Path, state: Option<PathBuf>) -> anyhow::Result<()> {
+pub fn engine(config: &Path, state: Option<PathBuf>) -> anyhow::Result<(Arc<Engine>, Arc<Egress>)> {
     let clock = Arc::new(SystemClock::new());
     let egress = Arc::new(Egress::new(&Rules::default(), clock.clone())?);
     let injected = Injected { clock, dice: Arc::new(Dice::fair()), network: egress.clone(), mode: Mode::Threaded };
     let engine = Engine::start(config, base(state), injected).map_err(|e| anyhow!("{e}"))?;
     egress.set_rules(&rules(&engine.current.get()))?;
+    Ok((engine, egress))
+}
+
+/// Runs the daemon until it is asked to stop.
+///
+/// # Errors
+/// One sentence, or every problem of what people wrote.
+pub fn run(config: &Path, state: Option<PathBuf>, first: Option<First>) -> anyhow::Result<()> {
+    let (engine, egress) = engine(config, state)?;
     let listening = socket::listen(engine.socket()).map_err(|text| anyhow!(text))?;
     let workers = engine.threads().context("The machine gives no more threads. Stop something else, or lower [limits] runs")?;
     let app = App::new(engine, reload(egress));
@@ -73,7 +80,7 @@ pub fn run(config: &Path, state: Option<PathBuf>) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("The machine gives no more threads. Stop something else, then start again")?;
-    let outcome = runtime.block_on(serve(&app, workers, &listening));
+    let outcome = runtime.block_on(serve(&app, workers, &listening, first));
     drop(listening);
     runtime.shutdown_timeout(Duration::from_secs(1));
     tracing::info!("stopped");
@@ -148,7 +155,7 @@ impl End {
     }
 }
 
-async fn serve(app: &Arc<App>, workers: Workers, listening: &socket::Listening) -> anyhow::Result<()> {
+async fn serve(app: &Arc<App>, workers: Workers, listening: &socket::Listening, first: Option<First>) -> anyhow::Result<()> {
     let engine = app.engine.clone();
     let mut end = End::new().context("Signals cannot be received")?;
     let mut hangup = signal(SignalKind::hangup()).context("Signals cannot be received")?;
@@ -165,6 +172,10 @@ async fn serve(app: &Arc<App>, workers: Workers, listening: &socket::Listening) 
     let status = standing(&engine);
     tracing::info!("{status}");
     tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
+    if let Some(first) = first {
+        let engine = engine.clone();
+        tokio::task::spawn_blocking(move || first(&engine));
+    }
     let watchdog = tokio::spawn(feed_watchdog(engine.clone()));
     let mut phase = app.phase();
     let failed = loop {

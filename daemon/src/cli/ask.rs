@@ -56,7 +56,12 @@ pub(super) fn ask(socket: &Path, as_json: bool, command: Command) -> anyhow::Res
             asking.act("/v1/backup", &json!({ "file": file }), page::backup)
         }
         Command::Stop => asking.stop(),
-        Command::Start(_) | Command::Check(_) | Command::Feed { .. } | Command::Functions { .. } => {
+        Command::Start(_)
+        | Command::Check(_)
+        | Command::Demo { .. }
+        | Command::Test { .. }
+        | Command::Feed { .. }
+        | Command::Functions { .. } => {
             bail!("This command needs no daemon.")
         }
     }

@@ -5,6 +5,7 @@
 
 mod ask;
 pub mod caller;
+mod demo;
 mod offline;
 mod page;
 
@@ -53,8 +54,23 @@ impl Config {
 pub enum Command {
     /// Runs the daemon until it is stopped
     Start(Config),
+    /// Lays out the sample business, lets every workflow run once, and goes on
+    Demo {
+        /// Where; a new or empty folder, or one in which the sample lies already
+        #[arg(long, value_name = "DIR", default_value = "demo")]
+        dir: PathBuf,
+        /// Ends after the first round
+        #[arg(long)]
+        once: bool,
+    },
     /// Finds every problem of a configuration and its scripts
     Check(Config),
+    /// Runs the tests that lie beside scripts
+    Test {
+        /// Test files, or folders of scripts; ./scripts when left out
+        #[arg(value_name = "PATH", default_value = "scripts")]
+        paths: Vec<PathBuf>,
+    },
     /// Shows how the daemon is: what runs, what comes next, what needs you
     Status,
     /// Lists the workflows
@@ -310,9 +326,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Said> {
     let Arguments { socket, json, command } = arguments;
     match command {
         Command::Start(config) => {
-            crate::service::start_log();
-            crate::service::run(&config.file(), config.state).map(|()| Said::default())
+            crate::service::start_log(tracing::Level::INFO);
+            crate::service::run(&config.file(), config.state, None).map(|()| Said::default())
         }
+        Command::Demo { dir, once } => demo::run(&dir, once, json),
+        Command::Test { paths } => offline::test(&paths, json),
         Command::Check(config) => Ok(offline::check(&config.file(), config.state, json)),
         Command::Feed { place, allow_private } => offline::feed(&place, allow_private, json),
         Command::Functions { definitions, markdown: _ } => offline::functions(definitions.as_deref(), json),

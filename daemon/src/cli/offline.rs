@@ -98,6 +98,26 @@ fn summary(file: &Path, errors: usize, warnings: usize) -> String {
     }
 }
 
+/// `beffroi test`
+pub(super) fn test(paths: &[PathBuf], as_json: bool) -> anyhow::Result<Said> {
+    let verdicts = crate::script_tests::run(paths).map_err(|e| anyhow!(e))?;
+    let failed = verdicts.iter().filter(|v| !v.passed).count();
+    let status = u8::from(failed > 0);
+    if as_json {
+        return Ok(Said { text: format!("{}\n", json!(verdicts)), status });
+    }
+    let mut text = String::new();
+    for verdict in &verdicts {
+        let word = if verdict.passed { "ok    " } else { "FAILED" };
+        text.push_str(&format!("{word}  {}  {}\n", verdict.file.display(), verdict.test));
+        if let Some(problem) = &verdict.problem {
+            text.push_str(&format!("{}\n", problem.render()));
+        }
+    }
+    text.push_str(&format!("{} passed, {failed} failed\n", verdicts.len() - failed));
+    Ok(Said { text, status })
+}
+
 /// `beffroi feed`
 pub(super) fn feed(place: &str, allow_private: Vec<String>, as_json: bool) -> anyhow::Result<Said> {
     let clock = Arc::new(SystemClock::new());

@@ -12,9 +12,9 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Starts the log. `BEFFROI_LOG` chooses what is said, as in `info` or `beffroi::egress=debug`.
-pub fn start() {
-    let filter = EnvFilter::builder().with_default_directive(Level::INFO.into()).with_env_var("BEFFROI_LOG").from_env_lossy();
+/// Starts the log. `BEFFROI_LOG` chooses what is said, as in `info` or `beffroi::egress=debug`; without it, `level`.
+pub fn start(level: Level) {
+    let filter = EnvFilter::builder().with_default_directive(level.into()).with_env_var("BEFFROI_LOG").from_env_lossy();
     let terminal = std::io::stderr().is_terminal();
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
