@@ -199,9 +199,9 @@ impl Engine {
             tracing::warn!("{}", problem.render().trim_end());
         }
         let now = clock.now();
-        if !good.is_empty() {
-            store.commit(Change::new(now, good))?;
-        }
+        let mut first = good;
+        first.push(Op::NobodySends);
+        store.commit(Change::new(now, first))?;
         let root = instance.scripts.clone();
         let board = Arc::new(Board::default());
         let pulse = Arc::new(Pulse::default());

@@ -333,6 +333,8 @@ pub enum Op {
     /// Makes every delivery that waits be looked at now. Its `look_at` is another one in any case, so that who has put off
     /// the next look in memory sees it.
     Wake { target: Option<String> },
+    /// At a start nobody is sending: what an earlier process left in the middle is looked at now, not at its next look.
+    NobodySends,
     /// Replaces a file's metrics.
     Metrics { path: String, cursor: String, rows: Vec<(String, String, String, f64)> },
     /// Forgets the details of runs finished before an instant, at most this many.
@@ -628,6 +630,11 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
                      WHERE state IN ('held', 'due', 'retrying', 'unknown') AND (?2 IS NULL OR target = ?2)",
                 )?
                 .execute(params![at, target])?;
+        }
+        Op::NobodySends => {
+            made.touched += db
+                .prepare_cached("UPDATE delivery SET look_at = ?1 WHERE state IN ('armed', 'preparing') AND look_at > ?1")?
+                .execute([at])?;
         }
         Op::Metrics { path, cursor, rows } => {
             let mut insert = db.prepare_cached(

@@ -458,11 +458,12 @@ pub struct Look {
     pub approval: String,
 }
 
-/// All open deliveries to look at by now, in the order in which they are to be looked at.
+/// All open deliveries to look at by now, in the order in which they are to be looked at: what may have gone out already comes
+/// first, because the others of its account wait for it.
 pub fn looks(db: &Connection, now: Timestamp) -> Result<Vec<Look>> {
     db.prepare_cached(
         "SELECT id, target, look_at, approval FROM delivery
-         WHERE state IN ('held', 'due', 'preparing', 'armed', 'retrying', 'unknown') AND look_at <= ?1 ORDER BY look_at, due, id",
+         WHERE state IN ('held', 'due', 'preparing', 'armed', 'retrying', 'unknown') AND look_at <= ?1 ORDER BY state IN ('armed', 'unknown') DESC, look_at, due, id",
     )?
     .query_map([now.millis()], |row| {
         Ok(Look {
