@@ -60,9 +60,9 @@ struct Chain(Vec<Json>);
 
 impl Chain {
     /// One cause with its lines; without lines there is nothing to say about it.
-    fn add(&mut self, what: impl Into<String>, lines: Vec<String>) {
+    fn add(&mut self, what: &str, lines: &[String]) {
         if !lines.is_empty() {
-            self.0.push(json!({ "what": what.into(), "lines": lines }));
+            self.0.push(json!({ "what": what, "lines": lines }));
         }
     }
 
@@ -130,9 +130,9 @@ impl Asking<'_> {
             _ => row.workflow.clone(),
         }];
         lines.extend(workflow.into_iter().flat_map(|w| self.schedules(w)));
-        chain.add(self.pick("Programme", "Workflow"), lines);
+        chain.add(self.pick("Programme", "Workflow"), &lines);
         if let Some(run) = view::run(&self.reader, row.run).map_err(unreadable)? {
-            chain.add(self.pick("Passage", "Run"), self.run_lines(&run.row));
+            chain.add(self.pick("Passage", "Run"), &self.run_lines(&run.row));
         }
         let mut reasons = row.why.clone();
         if let Some(item) = &row.item {
@@ -144,7 +144,7 @@ impl Asking<'_> {
         if let Some(once) = &row.once {
             reasons.push(self.pick(format!("une seule fois pour {once}"), format!("only once for {once}")));
         }
-        chain.add(self.pick("Ce qui l'a décidé", "What decided it"), reasons);
+        chain.add(self.pick("Ce qui l'a décidé", "What decided it"), &reasons);
         Ok(())
     }
 
@@ -175,7 +175,7 @@ impl Asking<'_> {
     /// What it meets on its way: conditions, the yes, its window, what happened, the proof.
     fn way(&self, row: &DeliveryRow, before: &str, chain: &mut Chain) -> Result<(), Refusal> {
         let named = |what: &str| format!("{before}{what}");
-        chain.add(named(self.pick("Conditions à l'envoi", "Conditions when it is sent")), self.guards(row));
+        chain.add(&named(self.pick("Conditions à l'envoi", "Conditions when it is sent")), &self.guards(row));
         let by = row.approved_by.as_deref().unwrap_or_default();
         let approval = match row.approval.as_str() {
             "needed" => self.pick(
@@ -187,21 +187,22 @@ impl Asking<'_> {
             _ => self.pick("pas nécessaire pour ce compte", "not needed for this account").to_owned(),
         };
         if row.kind == "post" {
-            chain.add(named(self.pick("Accord", "Approval")), vec![approval]);
+            chain.add(&named(self.pick("Accord", "Approval")), &[approval]);
         }
         let due = self.when(row.due);
         let window = match row.until.map(|end| self.when(end)) {
             Some(end) => self.pick(format!("pas avant {due}, pas après {end}"), format!("not before {due}, not after {end}")),
             None => self.pick(format!("pas avant {due}"), format!("not before {due}")),
         };
-        chain.add(named(self.pick("Moment", "Moment")), vec![window]);
+        chain.add(&named(self.pick("Moment", "Moment")), &[window]);
         let history = view::delivery_history(&self.reader, row.id).map_err(unreadable)?;
         let line = |(at, state, text): &(Timestamp, String, String)| {
             format!("{}  {}: {}", self.when(*at), words::state(state, self.language), first_words(text, 160))
         };
-        chain.add(named(self.pick("Ce qui s'est passé", "What happened")), history.iter().map(line).collect());
-        let proof = row.url.iter().chain(&row.remote_id).next().cloned();
-        chain.add(named(self.pick("Preuve", "Proof")), proof.into_iter().collect());
+        let lines: Vec<String> = history.iter().map(line).collect();
+        chain.add(&named(self.pick("Ce qui s'est passé", "What happened")), &lines);
+        let proof = row.url.as_ref().or(row.remote_id.as_ref());
+        chain.add(&named(self.pick("Preuve", "Proof")), proof.map(std::slice::from_ref).unwrap_or_default());
         Ok(())
     }
 
@@ -258,15 +259,15 @@ impl Asking<'_> {
         };
         let lines: Vec<String> = next.iter().map(line).collect();
         let none = vec![self.pick("aucun message", "no post").to_owned()];
-        chain.add(self.pick("À venir", "Next"), if lines.is_empty() { none.clone() } else { lines });
+        chain.add(self.pick("À venir", "Next"), if lines.is_empty() { &none } else { &lines });
         let last = view::posts(&self.reader, Some("online"), Some(name), 3).map_err(unreadable)?;
         let line = |row: &DeliveryRow| {
             let at = row.settled_at.map(|at| self.when(at)).unwrap_or_default();
             format!("{}, {at}: {}", row.id, first_words(row.content["text"].as_str().unwrap_or_default(), 60))
         };
         let lines: Vec<String> = last.iter().map(line).collect();
-        chain.add(self.pick("Derniers en ligne", "Last online"), if lines.is_empty() { none } else { lines });
-        chain.add(self.pick("Règles du compte", "Rules of the account"), self.rules(account));
+        chain.add(self.pick("Derniers en ligne", "Last online"), if lines.is_empty() { &none } else { &lines });
+        chain.add(self.pick("Règles du compte", "Rules of the account"), &self.rules(account));
         Ok(chain.answer(name, "account", &answer))
     }
 
@@ -351,7 +352,7 @@ impl Asking<'_> {
             ),
         };
         let mut chain = Chain::default();
-        chain.add(self.pick("Horaire", "Schedule"), self.schedules(workflow));
+        chain.add(self.pick("Horaire", "Schedule"), &self.schedules(workflow));
         let runs = view::runs(&self.reader, Some(name), 5).map_err(unreadable)?;
         let line = |run: &RunRow| {
             let said = [&run.line, &run.error, &run.reason].into_iter().flatten().next();
@@ -363,7 +364,7 @@ impl Asking<'_> {
         };
         let lines: Vec<String> = runs.iter().map(line).collect();
         let none = vec![self.pick("jamais", "never").to_owned()];
-        chain.add(self.pick("Derniers passages", "Last runs"), if lines.is_empty() { none } else { lines });
+        chain.add(self.pick("Derniers passages", "Last runs"), if lines.is_empty() { &none } else { &lines });
         Ok(chain.answer(name, "workflow", &answer))
     }
 }
