@@ -8,13 +8,12 @@ mod watch;
 
 pub use log::start as start_log;
 
-use crate::admin::{self, App, Phase, socket};
+use crate::admin::{self, App, Phase, Reload, socket};
 use crate::clock::{Dice, SystemClock};
 use crate::config::Base;
 use crate::daemon::{Engine, Injected, Workers};
 use crate::egress::{Egress, Rules};
 use crate::instance::Instance;
-use crate::problem::Problem;
 use crate::store::Mode;
 use anyhow::{Context, anyhow};
 use sd_notify::NotifyState;
@@ -88,13 +87,10 @@ pub fn run(config: &Path, state: Option<PathBuf>, first: Option<First>) -> anyho
 }
 
 /// How a configuration is read again: systemd hears of it, and the network follows the new rules.
-fn reload(egress: Arc<Egress>) -> Box<dyn Fn(&Engine) -> Result<Vec<Problem>, Vec<Problem>> + Send + Sync> {
+fn reload(egress: Arc<Egress>) -> Reload {
     Box::new(move |engine| {
-        let reloading = [NotifyState::Reloading];
-        match NotifyState::monotonic_usec_now() {
-            Ok(now) => tell(&[NotifyState::Reloading, now]),
-            Err(_) => tell(&reloading),
-        }
+        // systemd wants to know since when, on its own clock.
+        tell(&[Some(NotifyState::Reloading), NotifyState::monotonic_usec_now().ok()].into_iter().flatten().collect::<Vec<_>>());
         let outcome = engine.reload();
         match &outcome {
             Ok(warnings) => {

@@ -472,6 +472,65 @@ fn a_stop_is_orderly_by_command_and_by_signal() {
     shop.say(&["status"]).bad(1, "No Beffroi answers");
 }
 
+/// Starts a run that goes on until it is stopped, and waits until it does.
+fn endless(shop: &Shop) {
+    assert_eq!(shop.say(&["run", "endless"]).good(), "r1\n");
+    for _ in 0..2_000 {
+        if shop.say(&["status", "--json"]).json()["running"][0]["run"] == "r1" {
+            return;
+        }
+    }
+    panic!("r1 did not start");
+}
+
+fn shop_with_an_endless_script() -> Shop {
+    let mut shop = Shop::new();
+    std::fs::write(shop.path("scripts/endless.rhai"), "loop {}\n").unwrap();
+    let more = "\n[workflows.endless]\nscript = \"endless.rhai\"\noperations = 5000000000\ntimeout = \"50s\"\n";
+    std::fs::write(shop.path("beffroi.toml"), CONFIG.to_owned() + more).unwrap();
+    shop.start(&[]);
+    shop
+}
+
+#[test]
+fn a_run_that_goes_on_can_be_cancelled() {
+    let shop = shop_with_an_endless_script();
+    endless(&shop);
+    assert!(shop.say(&["cancel", "r1"]).good().contains("r1 va s'arrêter"));
+    for _ in 0..2_000 {
+        let run = shop.say(&["show", "r1", "--json"]).json();
+        if run["state"] == "cancelled" {
+            assert_eq!(run["effects"], Json::Null);
+            return;
+        }
+    }
+    panic!("r1 did not stop");
+}
+
+#[test]
+fn a_second_signal_ends_at_once_and_the_next_start_takes_the_run_up_again() {
+    let mut shop = shop_with_an_endless_script();
+    endless(&shop);
+    shop.daemon().signal("TERM");
+    shop.told("STOPPING=1");
+    // While runs may finish, the daemon still says how it is.
+    assert_eq!(shop.say(&["status", "--json"]).json()["stopping"], true);
+    shop.say(&["run", "count", "--wait"]).bad(1, "is stopping");
+    shop.daemon().signal("INT");
+    assert_eq!(shop.daemon().child.wait().unwrap().code(), Some(130));
+    assert!(!shop.path("beffroi.sock").exists());
+    std::fs::write(shop.path("scripts/endless.rhai"), "\"mended\"").unwrap();
+    shop.start(&[]);
+    for _ in 0..2_000 {
+        let run = shop.say(&["show", "r1", "--json"]).json();
+        if run["state"] == "done" {
+            assert_eq!((&run["line"], &run["attempt"]), (&Json::from("mended"), &Json::from(2)));
+            return;
+        }
+    }
+    panic!("r1 was not taken up again");
+}
+
 #[test]
 fn a_killed_daemon_leaves_a_socket_that_the_next_one_replaces() {
     let mut shop = Shop::open();

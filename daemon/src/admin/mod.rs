@@ -57,7 +57,8 @@ pub struct Refused {
     pub problems: Vec<Problem>,
 }
 
-type Reload = Box<dyn Fn(&Engine) -> Result<Vec<Problem>, Vec<Problem>> + Send + Sync>;
+/// Reads the configuration again.
+pub type Reload = Box<dyn Fn(&Engine) -> Result<Vec<Problem>, Vec<Problem>> + Send + Sync>;
 
 /// What the requests work on.
 pub struct App {
@@ -159,7 +160,7 @@ impl From<CommitError> for Refusal {
     }
 }
 
-/// Goes through the store's own sorting, so that a damaged disk reads the same everywhere.
+#[allow(clippy::needless_pass_by_value, reason = "the form that `map_err` takes")]
 fn unreadable(error: rusqlite::Error) -> Refusal {
     Refusal::unavailable(format!("The database cannot be read: {error}. Check the disk and the file's permissions."))
 }

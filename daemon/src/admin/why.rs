@@ -60,9 +60,9 @@ struct Chain(Vec<Json>);
 
 impl Chain {
     /// One cause with its lines; without lines there is nothing to say about it.
-    fn add(&mut self, what: impl Into<String>, lines: Vec<String>) {
+    fn add(&mut self, what: &str, lines: &[String]) {
         if !lines.is_empty() {
-            self.0.push(json!({ "what": what.into(), "lines": lines }));
+            self.0.push(json!({ "what": what, "lines": lines }));
         }
     }
 
@@ -86,7 +86,9 @@ impl Asking<'_> {
         let row = row.ok_or_else(|| Refusal::missing(format!("There is no delivery {id}. 'beffroi posts' lists the latest.")))?;
         let mut chain = Chain::default();
         self.origin(&row, &mut chain)?;
-        self.way(&row, "", &mut chain)?;
+        for (what, lines) in self.way(&row)? {
+            chain.add(what, &lines);
+        }
         let mut whole = chain.answer(&id.to_string(), "delivery", &self.standing(&row));
         whole["delivery"] = shown::delivery(&row, self.instance.business.zone);
         Ok(whole)
@@ -100,7 +102,17 @@ impl Asking<'_> {
         let mut chain = Chain::default();
         self.origin(first, &mut chain)?;
         for row in &rows {
-            self.way(row, &format!("{} → {}: ", row.id, row.target), &mut chain)?;
+            let mut lines = Vec::new();
+            for (what, said) in self.way(row)? {
+                match said.as_slice() {
+                    [one] => lines.push(self.pick(format!("{what} : {one}"), format!("{what}: {one}"))),
+                    several => {
+                        lines.push(self.pick(format!("{what} :"), format!("{what}:")));
+                        lines.extend(several.iter().map(|line| format!("  {line}")));
+                    }
+                }
+            }
+            chain.add(&format!("{} → {}", row.id, row.target), &lines);
         }
         let answer: Vec<String> = rows.iter().map(|row| self.standing(row)).collect();
         Ok(chain.answer(&id.to_string(), "post", &answer.join("\n")))
@@ -130,9 +142,9 @@ impl Asking<'_> {
             _ => row.workflow.clone(),
         }];
         lines.extend(workflow.into_iter().flat_map(|w| self.schedules(w)));
-        chain.add(self.pick("Programme", "Workflow"), lines);
+        chain.add(self.pick("Programme", "Workflow"), &lines);
         if let Some(run) = view::run(&self.reader, row.run).map_err(unreadable)? {
-            chain.add(self.pick("Passage", "Run"), self.run_lines(&run.row));
+            chain.add(self.pick("Passage", "Run"), &self.run_lines(&run.row));
         }
         let mut reasons = row.why.clone();
         if let Some(item) = &row.item {
@@ -144,7 +156,7 @@ impl Asking<'_> {
         if let Some(once) = &row.once {
             reasons.push(self.pick(format!("une seule fois pour {once}"), format!("only once for {once}")));
         }
-        chain.add(self.pick("Ce qui l'a décidé", "What decided it"), reasons);
+        chain.add(self.pick("Ce qui l'a décidé", "What decided it"), &reasons);
         Ok(())
     }
 
@@ -172,10 +184,8 @@ impl Asking<'_> {
         lines
     }
 
-    /// What it meets on its way: conditions, the yes, its window, what happened, the proof.
-    fn way(&self, row: &DeliveryRow, before: &str, chain: &mut Chain) -> Result<(), Refusal> {
-        let named = |what: &str| format!("{before}{what}");
-        chain.add(named(self.pick("Conditions à l'envoi", "Conditions when it is sent")), self.guards(row));
+    /// What it meets on its way: conditions, the yes, its window, what happened, the proof. What has no lines is left out.
+    fn way(&self, row: &DeliveryRow) -> Result<Vec<(&'static str, Vec<String>)>, Refusal> {
         let by = row.approved_by.as_deref().unwrap_or_default();
         let approval = match row.approval.as_str() {
             "needed" => self.pick(
@@ -184,25 +194,43 @@ impl Asking<'_> {
             ),
             "given" => self.pick(format!("oui de {by}, à ce texte exactement"), format!("yes by {by}, to exactly this text")),
             "refused" => self.pick("non", "no").to_owned(),
-            _ => self.pick("pas nécessaire pour ce compte", "not needed for this account").to_owned(),
+            _ => self.pick("pas nécessaire pour ce message", "not needed for this post").to_owned(),
         };
-        if row.kind == "post" {
-            chain.add(named(self.pick("Accord", "Approval")), vec![approval]);
-        }
         let due = self.when(row.due);
         let window = match row.until.map(|end| self.when(end)) {
             Some(end) => self.pick(format!("pas avant {due}, pas après {end}"), format!("not before {due}, not after {end}")),
             None => self.pick(format!("pas avant {due}"), format!("not before {due}")),
         };
-        chain.add(named(self.pick("Moment", "Moment")), vec![window]);
-        let history = view::delivery_history(&self.reader, row.id).map_err(unreadable)?;
-        let line = |(at, state, text): &(Timestamp, String, String)| {
-            format!("{}  {}: {}", self.when(*at), words::state(state, self.language), first_words(text, 160))
-        };
-        chain.add(named(self.pick("Ce qui s'est passé", "What happened")), history.iter().map(line).collect());
-        let proof = row.url.iter().chain(&row.remote_id).next().cloned();
-        chain.add(named(self.pick("Preuve", "Proof")), proof.into_iter().collect());
-        Ok(())
+        let mut way = vec![
+            (self.pick("Conditions à l'envoi", "Conditions when it is sent"), self.guards(row)),
+            (self.pick("Accord", "Approval"), if row.kind == "post" { vec![approval] } else { Vec::new() }),
+            (self.pick("Moment", "Moment"), vec![window]),
+            (self.pick("Ce qui s'est passé", "What happened"), self.history(row.id)?),
+            (self.pick("Preuve", "Proof"), row.url.as_ref().or(row.remote_id.as_ref()).cloned().into_iter().collect()),
+        ];
+        way.retain(|(_, lines)| !lines.is_empty());
+        Ok(way)
+    }
+
+    fn history(&self, id: DeliveryId) -> Result<Vec<String>, Refusal> {
+        let mut lines: Vec<String> = Vec::new();
+        let mut before = String::new();
+        for (at, state, text) in view::delivery_history(&self.reader, id).map_err(unreadable)? {
+            let state = words::state(&state, self.language);
+            let text = words::happened(&text, self.language);
+            // The reason often begins with the state itself, and a first look repeats what was planned.
+            let said = match text.strip_prefix(state) {
+                Some("") => state.to_owned(),
+                Some(rest) => format!("{state}{rest}"),
+                None if text.is_empty() => state.to_owned(),
+                None => self.pick(format!("{state} : {text}"), format!("{state}: {text}")),
+            };
+            if said != before {
+                lines.push(format!("{}  {}", self.when(at), first_words(&said, 160)));
+            }
+            before = said;
+        }
+        Ok(lines)
     }
 
     fn guards(&self, row: &DeliveryRow) -> Vec<String> {
@@ -258,15 +286,15 @@ impl Asking<'_> {
         };
         let lines: Vec<String> = next.iter().map(line).collect();
         let none = vec![self.pick("aucun message", "no post").to_owned()];
-        chain.add(self.pick("À venir", "Next"), if lines.is_empty() { none.clone() } else { lines });
+        chain.add(self.pick("À venir", "Next"), if lines.is_empty() { &none } else { &lines });
         let last = view::posts(&self.reader, Some("online"), Some(name), 3).map_err(unreadable)?;
         let line = |row: &DeliveryRow| {
             let at = row.settled_at.map(|at| self.when(at)).unwrap_or_default();
             format!("{}, {at}: {}", row.id, first_words(row.content["text"].as_str().unwrap_or_default(), 60))
         };
         let lines: Vec<String> = last.iter().map(line).collect();
-        chain.add(self.pick("Derniers en ligne", "Last online"), if lines.is_empty() { none } else { lines });
-        chain.add(self.pick("Règles du compte", "Rules of the account"), self.rules(account));
+        chain.add(self.pick("Derniers en ligne", "Last online"), if lines.is_empty() { &none } else { &lines });
+        chain.add(self.pick("Règles du compte", "Rules of the account"), &self.rules(account));
         Ok(chain.answer(name, "account", &answer))
     }
 
@@ -351,7 +379,7 @@ impl Asking<'_> {
             ),
         };
         let mut chain = Chain::default();
-        chain.add(self.pick("Horaire", "Schedule"), self.schedules(workflow));
+        chain.add(self.pick("Horaire", "Schedule"), &self.schedules(workflow));
         let runs = view::runs(&self.reader, Some(name), 5).map_err(unreadable)?;
         let line = |run: &RunRow| {
             let said = [&run.line, &run.error, &run.reason].into_iter().flatten().next();
@@ -363,7 +391,7 @@ impl Asking<'_> {
         };
         let lines: Vec<String> = runs.iter().map(line).collect();
         let none = vec![self.pick("jamais", "never").to_owned()];
-        chain.add(self.pick("Derniers passages", "Last runs"), if lines.is_empty() { none } else { lines });
+        chain.add(self.pick("Derniers passages", "Last runs"), if lines.is_empty() { &none } else { &lines });
         Ok(chain.answer(name, "workflow", &answer))
     }
 }

@@ -110,6 +110,23 @@ pub fn trigger(word: &str, language: Language) -> &str {
     }
 }
 
+/// What the store notes about a delivery by itself, in the reader's language; all else is in it already.
+pub fn happened(text: &str, language: Language) -> String {
+    if text == "planned" {
+        return String::new();
+    }
+    if text == "waits for a yes" {
+        return language.pick("attend votre accord", "waits for a yes").to_owned();
+    }
+    if let Some((by, _)) = text.strip_prefix("approved by ").and_then(|rest| rest.rsplit_once(", sealed to ")) {
+        return language.pick(format!("oui de {by}"), format!("yes by {by}"));
+    }
+    match text.strip_prefix("rejected by ").and_then(|rest| rest.split_once(": ")) {
+        Some((by, reason)) => language.pick(format!("non de {by} : {reason}"), format!("no by {by}: {reason}")),
+        None => text.to_owned(),
+    }
+}
+
 /// The first words of a text on one line.
 pub fn first_words(text: &str, most: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -144,6 +161,15 @@ mod tests {
         assert_eq!(moment_of("2026-12-24T09:00:00+01:00", now, Language::En), "24\u{a0}December 09:00");
         assert_eq!(moment_of("2027-01-02T09:00:00+01:00", now, Language::En), "2\u{a0}January 2027 09:00");
         assert_eq!(fr("not a moment"), "not a moment");
+    }
+
+    #[test]
+    fn what_the_store_notes_is_said_in_the_readers_language() {
+        let fr = |text: &str| happened(text, Language::Fr);
+        assert_eq!(fr("planned"), "");
+        assert_eq!(fr("approved by Ana, sealed to 79316cf06250"), "oui de Ana");
+        assert_eq!(fr("rejected by Ana: trop tôt"), "non de Ana : trop tôt");
+        assert_eq!(fr("attend votre accord"), "attend votre accord");
     }
 
     #[test]

@@ -564,3 +564,87 @@ pub(super) fn answered(delivery: &Json, verb: &str, to: Reader) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn to(language: Language) -> Reader {
+        Reader { language, now: Timestamp::parse("2026-11-22T10:00:00+01:00").expect("a moment") }
+    }
+
+    #[test]
+    fn the_status_page_says_what_needs_a_person_and_how_to_answer() {
+        let status_of = json!({
+            "business": "Boulangerie", "version": "0.1.0", "since": "2026-11-21T07:00:00+01:00", "stopping": false,
+            "configuration": { "file": "b.toml", "refused": null }, "running": [],
+            "next": [{ "workflow": "pain", "due": "2026-11-23T12:00:00+01:00", "purpose": "Le pain." }],
+            "posts": { "held": 1, "unknown": 1 }, "memory": 24_600_000,
+            "needs": {
+                "approval": [{ "id": "d2", "kind": "post", "target": "vitrine", "due": "2026-11-22T12:00:00+01:00", "content": { "text": "Bonjour" } }],
+                "unknown": [{ "id": "d3", "kind": "post", "target": "vitrine" }],
+                "dead": [], "paused": [{ "workflow": "kpi", "reason": "travaux" }], "stopped": [], "frozen": null, "feeds": [],
+            },
+        });
+        let english = "Boulangerie — Beffroi 0.1.0, running since yesterday 07:00\nConfiguration: b.toml\n\n\
+            Nothing runs at the moment.\nNext:\n  tomorrow 12:00  pain — Le pain.\nPosts: 1 waiting, 1 to be checked.\n\n\
+            What needs you:\n  • kpi is paused: travaux.\n      beffroi resume kpi\n\
+            \u{20} • d2 waits for your yes (vitrine, today 12:00): \"Bonjour\"\n      beffroi approve d2\n\
+            \u{20} • d3 may have gone out on vitrine: look, then answer.\n      beffroi approve d3 --done | --again\n\n\
+            Memory: 24.6\u{a0}MB.\n";
+        assert_eq!(status(&status_of, to(Language::En)), english);
+        let french = status(&status_of, to(Language::Fr));
+        assert!(french.contains("d2 attend votre accord (vitrine, aujourd'hui 12:00)\u{a0}: «\u{a0}Bonjour\u{a0}»"), "{french}");
+        let calm = json!({ "needs": {} });
+        assert!(status(&calm, to(Language::Fr)).contains("Rien ne demande votre attention."));
+    }
+
+    #[test]
+    fn effects_are_told_in_words() {
+        let planned = json!({
+            "posts": [{ "deliveries": [{ "account": "vitrine", "at": "2026-11-22T12:00:00+01:00", "needs_yes": true, "content": { "text": "Bonjour" } }] }],
+            "notices": [{ "to": "ana", "notice": { "title": "Bilan" } }],
+            "feeds": [{ "feed": "ville", "new": 1, "error": null }, { "feed": "metier", "new": 0, "error": "parti" }],
+            "later": [{ "at": "2026-11-23T09:00:00+01:00", "payload": null }],
+            "state": { "a": { "n": 1 }, "b": null },
+        });
+        assert_eq!(
+            effects(&planned, to(Language::En)),
+            [
+                "post for vitrine, today 12:00, waits for your yes: \"Bonjour\"",
+                "notice to ana: Bilan",
+                "feed ville read: 1\u{a0}new item",
+                "feed metier: parti",
+                "another run tomorrow 09:00",
+                "memory: a = {\"n\":1}",
+                "memory: b removed",
+            ]
+        );
+        assert_eq!(effects(&Json::Null, to(Language::En)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn tables_line_up_and_end_without_spaces() {
+        let rows =
+            json!([{ "run": "r10", "workflow": "pain", "due": "2026-11-22T07:30:00+01:00", "state": "done", "line": "a\nb" }]);
+        assert_eq!(
+            runs(&rows, to(Language::En)),
+            "No.  Workflow  Due          State  What it says\nr10  pain      today 07:30  done   a b\n"
+        );
+        assert_eq!(runs(&json!([]), to(Language::Fr)), "Rien n'a encore tourné.\n");
+    }
+
+    #[test]
+    fn a_yes_shows_everything_it_covers() {
+        let delivery = json!({
+            "id": "d2", "kind": "post", "target": "vitrine", "due": "2026-11-22T12:00:00+01:00",
+            "content": { "text": "Un\nDeux", "link": "https://b.example", "media": [{ "path": "pain.jpg", "alt": "du pain" }] },
+        });
+        let said = answered(&delivery, "approve", to(Language::En));
+        assert_eq!(
+            said,
+            "d2 is approved for vitrine, today 12:00:\n  │ Un\n  │ Deux\n  │ → https://b.example\n  │ [pain.jpg] du pain\n"
+        );
+    }
+}
