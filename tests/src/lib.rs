@@ -10,6 +10,8 @@ use beffroi::rehearsal::Rehearsal;
 use beffroi::store::view::{self, DeliveryRow, RunDetail};
 use std::path::{Path, PathBuf};
 
+pub mod stage;
+
 /// Thursday 1 January 2026, nine in the morning in Paris.
 pub const START: &str = "2026-01-01T09:00:00+01:00";
 
