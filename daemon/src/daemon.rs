@@ -466,6 +466,8 @@ impl Engine {
     /// A sentence, when there is no such workflow or the store cannot take it.
     pub fn pause(&self, name: &str, reason: Option<String>) -> Result<(), String> {
         let workflow = self.workflow(name)?;
+        // What has come due up to now is judged by how things stood when it did.
+        self.plan().map_err(|e| e.to_string())?;
         let op = Op::Pause { workflow: name.into(), reason: reason.clone() };
         self.store.commit(Change::new(self.clock.now(), vec![op])).map_err(|e| e.to_string())?;
         let mut standing = self.board.standing(&workflow.name);

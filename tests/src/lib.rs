@@ -15,6 +15,8 @@ use beffroi::store::{Change, CommitError, Op};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub mod stage;
+
 /// Thursday 1 January 2026, nine in the morning in Paris.
 pub const START: &str = "2026-01-01T09:00:00+01:00";
 
