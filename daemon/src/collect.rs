@@ -85,7 +85,8 @@ impl Collector {
 
 fn bytes_of(file: &Path) -> Result<Vec<u8>, String> {
     let name = file.display();
-    let cannot = |error: std::io::Error| format!("The metrics file {name} cannot be read: {error}. Check its path under [metrics].");
+    let cannot =
+        |error: std::io::Error| format!("The metrics file {name} cannot be read: {error}. Check its path under [metrics].");
     let about = std::fs::metadata(file).map_err(cannot)?;
     if !about.is_file() {
         return Err(format!("The metrics file {name} is not a plain file. Check its path under [metrics]."));

@@ -3,7 +3,7 @@
 use beffroi::config::Base;
 use beffroi::domain::Json;
 use beffroi::problem::{Problem, Severity};
-use beffroi::store::{Mode, Store, view};
+use beffroi::store::{Change, CommitError, Mode, Op, Store, view};
 use beffroi_tests::World;
 use serde_json::json;
 use std::os::unix::fs::FileExt as _;
@@ -58,12 +58,6 @@ fn a_configuration_with_a_mistake_does_not_start_and_does_not_replace_a_good_one
     assert_eq!(world.state("n"), json!(1));
     let good = std::fs::read_to_string(world.path("beffroi.toml")).unwrap();
     let with = |change: &dyn Fn(&str) -> Vec<u8>| std::fs::write(world.path("beffroi.toml"), change(&good)).unwrap();
-    let engine = {
-        let mut w = ticking();
-        w.on();
-        w
-    };
-    drop(engine);
     for (change, place, word) in [
         (&(|g: &str| g.replace("[limits]", "[limits").into_bytes()) as &dyn Fn(&str) -> Vec<u8>, "beffroi.toml:9:", ""),
         (&|g: &str| g.replace("schedule =", "shedule =").into_bytes(), "beffroi.toml:", "shedule"),
@@ -208,7 +202,13 @@ fn a_bad_stock_file_leaves_the_last_good_one_in_force() {
         (&|p| std::fs::write(p, "").unwrap(), "empty"),
         (&|p| sparse(p, "sku,title,stock,price\n", 300 << 20), "large"),
         (&|p| std::fs::remove_file(p).unwrap(), "gone"),
-        (&|p| { std::fs::remove_file(p).unwrap(); std::fs::create_dir(p).unwrap() }, "folder"),
+        (
+            &|p| {
+                std::fs::remove_file(p).unwrap();
+                std::fs::create_dir(p).unwrap()
+            },
+            "folder",
+        ),
     ];
     for (put, what) in cases {
         let mut world = ticking().with("\n[catalogs.till]\nfile = \"stock.csv\"\n").workflow("ask", "", ask);
@@ -262,7 +262,7 @@ fn bad_figures_are_told_and_good_lines_are_kept() {
 #[test]
 fn one_bad_library_file_is_told_and_the_others_are_used() {
     let library = "\n[library]\nfolder = \"library\"\n";
-    let pick = "let i = library::next(\"facebook\"); if i == () { \"nothing\" } else { i.id }";
+    let pick = "let next = library::next(\"facebook\"); if next.item == () { next.why } else { next.item }";
     let cases: [(&dyn Fn(&Path), &str); 6] = [
         (&|p| std::fs::write(p, "---\ntheme: [\n---\nText\n").unwrap(), "bad.md:2:"),
         (&|p| std::fs::write(p, "---\nwieght: 3\n---\nText\n").unwrap(), "weight"),
@@ -311,7 +311,7 @@ fn a_database_that_cannot_be_used_is_left_as_it_is() {
                 rusqlite::Connection::open(p).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
             },
             "newer Beffroi (schema 99",
-            "left as it was",
+            "left as it is",
         ),
         (&|p| std::fs::create_dir(p).unwrap(), "Cannot open the database", "Check that"),
     ];
@@ -328,24 +328,13 @@ fn a_database_that_cannot_be_used_is_left_as_it_is() {
 
 #[test]
 fn a_damaged_database_says_so_wherever_the_damage_is() {
-    let mut world = ticking().workflow("fill", "", "for i in 0..400 { state::set(`key/${i}`, \"some text\".to_upper()); }");
-    world.run("fill");
-    world.advance("1d");
-    let path = world.database();
-    drop(world);
-    let good = std::fs::read(&path).unwrap_or_default();
-    assert!(good.is_empty(), "the world's folder went with it");
-
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("b.db");
     let whole = {
         let mut world = ticking().workflow("fill", "", "for i in 0..400 { state::set(`key/${i}`, `text ${i}`); }");
         world.run("fill");
         world.advance("1d");
-        let from = world.database();
-        let engine = &world.on().engine;
-        engine.store.backup(&path).unwrap();
-        assert!(from.exists());
+        world.on().engine.store.backup(&path).unwrap();
         std::fs::read(&path).unwrap()
     };
     let pages = whole.len() / 4096;
@@ -370,6 +359,36 @@ fn a_damaged_database_says_so_wherever_the_damage_is() {
     assert!(refused > 0 && silent.len() * 10 <= pages, "{refused} of {pages} refused, {silent:?} not seen");
 }
 
+#[test]
+fn damage_that_nobody_looked_for_is_told_by_the_first_read_that_meets_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("b.db");
+    let large = format!("\"{}\"", "x".repeat(100_000));
+    let at = beffroi::domain::Timestamp::from_millis(1);
+    {
+        let store = Store::open(&path, Mode::Inline).unwrap();
+        let ops = (0..120).map(|n| {
+            let value = Some(large.clone());
+            Op::State { key: format!("k{n:03}"), value, run: beffroi::domain::RunId(1) }
+        });
+        store.commit(Change::new(at, ops.collect())).unwrap();
+    }
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    raw.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    let root: u64 = raw
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'feed'", [], |row| row.get::<_, i64>(0))
+        .unwrap()
+        .try_into()
+        .unwrap();
+    drop(raw);
+    std::fs::File::options().write(true).open(&path).unwrap().write_at(&[0xa5; 64], (root - 1) * 4096).unwrap();
+    let store = Store::open(&path, Mode::Inline).expect("too large to be looked through");
+    let error = view::feeds(&store.read().unwrap()).map_err(CommitError::from).unwrap_err().to_string();
+    assert!(error.contains("The database is damaged") && error.contains("latest backup"), "{error}");
+    // What is whole can still be read, and saved.
+    assert!(view::state(&store.read().unwrap(), "k007").unwrap().is_some());
+}
+
 // ---- room and places to write ---------------------------------------------------------------------------------------------
 
 /// A small disk of its own; unmounted when dropped.
@@ -391,10 +410,11 @@ impl Drop for SmallDisk {
 
 #[test]
 fn a_full_disk_makes_everything_wait_and_loses_nothing() {
-    let mut world = ticking()
-        .with("\n[store]\npath = \"disk/b.db\"\n")
-        .workflow("say", "", SAY)
-        .workflow("hourly", "schedule = \"30 * * * *\"", "posts::plan(#{ text: `It is ${run::due()}.`, expires: \"7d\" });");
+    let mut world = ticking().with("\n[store]\npath = \"disk/b.db\"\n").workflow("say", "", SAY).workflow(
+        "hourly",
+        "schedule = \"30 * * * *\"",
+        "posts::plan(#{ text: `It is ${run::due()}.`, expires: \"7d\" });",
+    );
     let Some(_disk) = SmallDisk::new(&world.path("disk")) else {
         println!("skipped: this machine gives no small disk (mount -t tmpfs needs root)");
         return;

@@ -196,10 +196,7 @@ impl<'a> Scripts<'a> {
         let utf_16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
         let text = String::from_utf8(bytes).map_err(|_| {
             let written = if utf_16 { "is written in UTF-16, not in UTF-8." } else { "is not written in UTF-8." };
-            (
-                format!("The script \"{name}\" {written}"),
-                "Save it with the encoding UTF-8 in your editor.".to_owned(),
-            )
+            (format!("The script \"{name}\" {written}"), "Save it with the encoding UTF-8 in your editor.".to_owned())
         })?;
         let source = text.strip_prefix('\u{feff}').unwrap_or(&text);
         Ok(Script { path: path.into(), version: Digest::of(source.as_bytes()), source: source.into() })

@@ -358,8 +358,7 @@ impl Reader<'_> {
             .into_iter()
             .filter_map(|(name, table)| {
                 let parsed = name_of(&name, "catalogs", CatalogName::parse, self.findings);
-                let file =
-                    table.required("file", "Write file = \"stock.csv\".").map(|text| self.files.data(&text));
+                let file = table.required("file", "Write file = \"stock.csv\".").map(|text| self.files.data(&text));
                 let columns = table.table("columns", &shape::COLUMNS).map_or_else(Vec::new, |columns| columns.entries());
                 let columns = columns.into_iter().map(|(key, column)| (key.value.to_owned(), column.value.to_owned())).collect();
                 let max_age = table.span("max_age", MINUTE..=YEAR, DAY);

@@ -93,7 +93,9 @@ mod tests {
     }
 
     fn said(known: Result<Arc<Stock>, String>, now: i64) -> Option<String> {
-        obstacle(&guards(), &[(Duration::from_secs(60), known)], Timestamp::from_millis(now), Language::En, |at| at.millis().to_string())
+        obstacle(&guards(), &[(Duration::from_secs(60), known)], Timestamp::from_millis(now), Language::En, |at| {
+            at.millis().to_string()
+        })
     }
 
     #[test]

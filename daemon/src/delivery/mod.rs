@@ -222,7 +222,7 @@ impl Outbox {
             return self.settle_unknown(row, &instance, now);
         }
         match self.look(row, &instance, now)? {
-            Next::Send(cleared) => self.send(row, &instance, cleared, now),
+            Next::Send(cleared) => self.send(row, &instance, &cleared, now),
             Next::Wait(state, reason, until) => self.wait(row, state, reason, until),
             Next::End(state, reason) => self.step(row, state, reason, Timestamp::NEVER, |_| {}),
             Next::Trip(reason) => self.trip(row, &reason, instance.business.language),
@@ -259,7 +259,8 @@ impl Outbox {
             format!("{} {}", show::day(local.date_naive(), language), local.format("%H:%M"))
         };
         if let Some(end) = row.until.filter(|end| *end <= now) {
-            let was = row.reason.as_deref().filter(|_| row.due <= now && matches!(row.state.as_str(), "held" | "retrying" | "due"));
+            let was =
+                row.reason.as_deref().filter(|_| row.due <= now && matches!(row.state.as_str(), "held" | "retrying" | "due"));
             let was = was.map(|r| format!(" ({r})")).unwrap_or_default();
             let text = language.pick(
                 format!("sa fenêtre s'est terminée le {}{was}", moment(end)),
@@ -293,8 +294,7 @@ impl Outbox {
         let breaker = view::breaker(&reader, &row.target)?;
         let mended = match breaker {
             Some((Some(reason), _)) => {
-                let text =
-                    language.pick(format!("le compte est bloqué : {reason}"), format!("the account is stopped: {reason}"));
+                let text = language.pick(format!("le compte est bloqué : {reason}"), format!("the account is stopped: {reason}"));
                 return Ok(Next::Wait("held", text, Timestamp::NEVER));
             }
             Some((None, mended)) => mended,

@@ -639,7 +639,9 @@ fn finish(db: &Connection, run: &FinishedRun, at: i64) -> Result<(), CommitError
         .prepare_cached("UPDATE occurrence SET fate = ?2, reason = ?3 WHERE id = ?1 AND fate IS NULL")?
         .execute(params![run.id.0, fate, reason])?;
     one(changed, || format!("Occurrence {} is not open.", run.id))?;
-    let usage = serde_json::to_string(&run.usage).map_err(|e| CommitError::Storage(e.to_string()))?;
+    let usage = serde_json::to_string(&run.usage).map_err(|e| {
+        CommitError::Storage(format!("A value cannot be written as JSON: {e}. This is a defect; please report it."))
+    })?;
     db.prepare_cached(
         "INSERT INTO run (id, state, attempt, version, started, finished, line, value, error, effects, effects_hash, usage)
          VALUES (:id, :state, :attempt, :version, :started, :finished, :line, :value, :error, :effects, :hash, :usage)
@@ -656,7 +658,9 @@ fn finish(db: &Connection, run: &FinishedRun, at: i64) -> Result<(), CommitError
 }
 
 fn plan(db: &Connection, post: &NewPost, at: i64, version: i64, made: &mut Committed) -> Result<(), CommitError> {
-    let why = serde_json::to_string(&post.why).map_err(|e| CommitError::Storage(e.to_string()))?;
+    let why = serde_json::to_string(&post.why).map_err(|e| {
+        CommitError::Storage(format!("A value cannot be written as JSON: {e}. This is a defect; please report it."))
+    })?;
     let id: Option<i64> = db
         .prepare_cached(
             "INSERT INTO post (run, workflow, once, item, theme, campaign, why, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
