@@ -8,12 +8,15 @@ use crate::clock::{Clock, Turn};
 use crate::domain::Digest;
 use crate::instance::Current;
 use crate::store::{Change, CommitError, Op, Store, view};
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Files are looked at again after this long.
 const REST: Duration = Duration::from_secs(600);
+/// A file larger than this is not one of figures per day.
+const LARGEST: u64 = 32 << 20;
 /// Most remarks about one file.
 const REMARKS: usize = 5;
 
@@ -57,11 +60,9 @@ impl Collector {
 
     fn read(&self, file: &Path) -> Result<Result<(), String>, CommitError> {
         let name = file.display().to_string();
-        let bytes = match std::fs::read(file) {
+        let bytes = match bytes_of(file) {
             Ok(bytes) => bytes,
-            Err(error) => {
-                return Ok(Err(format!("The metrics file {name} cannot be read: {error}. Check its path under [metrics].")));
-            }
+            Err(problem) => return Ok(Err(problem)),
         };
         let cursor = Digest::of(&bytes).to_string();
         if view::metric_cursor(&*self.store.read()?, &name)?.as_deref() == Some(&cursor) {
@@ -82,6 +83,30 @@ impl Collector {
     }
 }
 
+fn bytes_of(file: &Path) -> Result<Vec<u8>, String> {
+    let name = file.display();
+    let cannot =
+        |error: std::io::Error| format!("The metrics file {name} cannot be read: {error}. Check its path under [metrics].");
+    let about = std::fs::metadata(file).map_err(cannot)?;
+    if !about.is_file() {
+        return Err(format!("The metrics file {name} is not a plain file. Check its path under [metrics]."));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(file).and_then(|f| f.take(LARGEST + 1).read_to_end(&mut bytes)).map_err(cannot)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(format!("The metrics file {name} is larger than 32 MiB. Keep older years in a file of their own."));
+    }
+    Ok(bytes)
+}
+
+/// What is wrong with a metrics file, in sentences: with the whole of it, or with single lines.
+pub fn remarks(file: &Path) -> Vec<String> {
+    match bytes_of(file).and_then(|bytes| rows(&bytes)) {
+        Ok((_, remarks)) => remarks,
+        Err(problem) => vec![problem],
+    }
+}
+
 /// Account, name, day and value of each line.
 type Figures = Vec<(String, String, String, f64)>;
 
@@ -90,6 +115,9 @@ type Figures = Vec<(String, String, String, f64)>;
 /// # Errors
 /// A sentence, when the file as a whole is not such a file.
 pub fn rows(bytes: &[u8]) -> Result<(Figures, Vec<String>), String> {
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err("The file is written in UTF-16. Save it as \"CSV UTF-8\".".into());
+    }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let first = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
     let delimiter = if first.contains(&b';') { b';' } else { b',' };

@@ -6,7 +6,7 @@
 
 use crate::adapters::Adapters;
 use crate::clock::{Clock, Dice, Turn};
-use crate::collect::Collector;
+use crate::collect::{self, Collector};
 use crate::config::{self, Base, Loaded};
 use crate::delivery::Outbox;
 use crate::domain::{Digest, Json, RunId, Timestamp, WorkflowName};
@@ -37,6 +37,8 @@ const STORE_REST: Duration = Duration::from_secs(5);
 /// Details of old runs are looked through for pruning this often, this many at a time.
 const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
 const PRUNE_AT_ONCE: u32 = 500;
+/// Most remarks about one metrics file when everything is checked.
+const REMARKS: usize = 20;
 
 /// What differs between the real daemon, a test and a preview.
 pub struct Injected {
@@ -159,7 +161,7 @@ fn check_scripts(instance: &Instance, scripts: &Scripts, store: Option<&Store>) 
     Ok((problems, good))
 }
 
-/// Every problem of a configuration, its scripts and its library, without starting anything.
+/// Every problem of a configuration, its scripts, its figures and its library, without starting anything.
 pub fn check(file: &Path, base: &Base) -> Vec<Problem> {
     let loaded = match config::load(file, base) {
         Ok(loaded) => loaded,
@@ -169,6 +171,12 @@ pub fn check(file: &Path, base: &Base) -> Vec<Problem> {
     let scripts = Scripts::new(functions(), &loaded.instance.scripts);
     if let Ok((found, _)) = check_scripts(&loaded.instance, &scripts, None) {
         problems.extend(found);
+    }
+    for file in &loaded.instance.metrics {
+        // One that is not there is among the warnings already.
+        let remarks = if file.exists() { collect::remarks(file) } else { Vec::new() };
+        let told = remarks.into_iter().take(REMARKS);
+        problems.extend(told.map(|text| Problem::file(file, text, "").warning()));
     }
     if let Some(library) = &loaded.instance.library {
         let adapters = Adapters::new(Arc::new(crate::clock::SystemClock::new()));

@@ -10,9 +10,12 @@ use crate::domain::Digest;
 use crate::problem::did_you_mean;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, Read as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+
+/// A script larger than this is something else by mistake.
+const LARGEST_SCRIPT: u64 = 1 << 20;
 
 /// What a path has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +42,26 @@ impl<'a> Files<'a> {
         Self { folder, state, findings }
     }
 
+    /// A file that other programs write and replace. That it is not there now is worth a word, and no reason not to start: what
+    /// needs it says so when its turn comes, and goes on when it is back.
+    pub(super) fn data(&self, text: &Text<'_>) -> PathBuf {
+        let path = self.folder.join(text.value);
+        if !matches!(fs::metadata(&path), Err(error) if error.kind() == ErrorKind::NotFound) {
+            return self.existing(text, Want::File);
+        }
+        let (message, help) = self.nothing_at(text, &path, "file");
+        self.findings.doubt(text.at.clone(), message, help);
+        path
+    }
+
+    fn nothing_at(&self, text: &Text<'_>, path: &Path, word: &str) -> (String, String) {
+        let help = match near(path, |_| true) {
+            Some(name) => format!("Did you mean \"{}\"?", Path::new(text.value).with_file_name(name).display()),
+            None => format!("Put it there, or correct the path: it counts from {}.", shown(self.folder)),
+        };
+        (format!("There is no {word} \"{}\".", text.value), help)
+    }
+
     /// A file or folder that has to be there.
     pub(super) fn existing(&self, text: &Text<'_>, want: Want) -> PathBuf {
         let path = self.folder.join(text.value);
@@ -54,11 +77,8 @@ impl<'a> Files<'a> {
                 self.findings.error(text.at.clone(), message, "Let that user read it and the folders above it.");
             }
             Err(_) => {
-                let help = match near(&path, |_| true) {
-                    Some(name) => format!("Did you mean \"{}\"?", Path::new(text.value).with_file_name(name).display()),
-                    None => format!("Put it there, or correct the path: it counts from {}.", shown(self.folder)),
-                };
-                self.findings.error(text.at.clone(), format!("There is no {word} \"{}\".", text.value), help);
+                let (message, help) = self.nothing_at(text, &path, word);
+                self.findings.error(text.at.clone(), message, help);
             }
         }
         path
@@ -153,25 +173,30 @@ impl<'a> Scripts<'a> {
             ));
         }
         let path = self.folder.join(name);
-        let (path, bytes) = match fs::read(&path) {
+        let (path, bytes) = match read_script(&path) {
+            Ok(bytes) if bytes.len() as u64 > LARGEST_SCRIPT => {
+                return Err((
+                    format!("The script \"{name}\" is larger than 1 MiB."),
+                    "Check that it is the script, and keep texts and data in the library or in the settings.".into(),
+                ));
+            }
             Ok(bytes) => (path, bytes),
             Err(error) if error.kind() == ErrorKind::NotFound => match self.base.builtin.and_then(|builtin| builtin(name)) {
                 Some(source) => (PathBuf::from(format!("builtin:{name}")), source.as_bytes().to_vec()),
                 None => return Err(self.missing(name, &path)),
             },
-            Err(error) if path.is_dir() => {
-                return Err((format!("The script \"{name}\" is a folder ({error})."), "Name the .rhai file in it.".into()));
+            Err(_) if path.is_dir() => {
+                return Err((format!("The script \"{name}\" is a folder."), "Name the .rhai file in it.".into()));
             }
             Err(error) => {
                 let help = format!("Let the user the daemon runs as read {}.", path.display());
                 return Err((format!("The script \"{name}\" cannot be read: {error}."), help));
             }
         };
+        let utf_16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
         let text = String::from_utf8(bytes).map_err(|_| {
-            (
-                format!("The script \"{name}\" is not written in UTF-8."),
-                "Save it with the encoding UTF-8 in your editor.".to_owned(),
-            )
+            let written = if utf_16 { "is written in UTF-16, not in UTF-8." } else { "is not written in UTF-8." };
+            (format!("The script \"{name}\" {written}"), "Save it with the encoding UTF-8 in your editor.".to_owned())
         })?;
         let source = text.strip_prefix('\u{feff}').unwrap_or(&text);
         Ok(Script { path: path.into(), version: Digest::of(source.as_bytes()), source: source.into() })
@@ -190,6 +215,16 @@ impl<'a> Scripts<'a> {
         };
         (format!("There is no script \"{name}\"."), help)
     }
+}
+
+/// The bytes of a script, up to one more than there may be.
+fn read_script(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a plain file"));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(LARGEST_SCRIPT + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Whether a script's path says that it came with the daemon.

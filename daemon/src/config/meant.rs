@@ -76,7 +76,7 @@ pub(super) fn mean(file: &Path, text: &str, base: &Base, findings: &Findings<'_>
     let people = reader.people(&root, language);
     let metrics = root
         .table("metrics", &shape::METRICS)
-        .map_or_else(Vec::new, |table| table.texts("files").iter().map(|text| files.existing(text, Want::File)).collect());
+        .map_or_else(Vec::new, |table| table.texts("files").iter().map(|text| files.data(text)).collect());
     let limits = root.table("limits", &shape::LIMITS).map_or_else(Limits::default, |table| reader.limits(&table));
 
     let scripts = root.table("scripts", &shape::SCRIPTS).and_then(|table| table.text("folder"));
@@ -337,7 +337,7 @@ impl Reader<'_> {
                         None
                     }
                     (Some(url), None) => self.is_address(&url).then(|| Location::Url(url.value.trim().to_owned())),
-                    (None, Some(file)) => Some(Location::File(self.files.existing(&file, Want::File))),
+                    (None, Some(file)) => Some(Location::File(self.files.data(&file))),
                     (None, None) if table.has("url") || table.has("file") => None,
                     (None, None) => {
                         let message = format!("[feeds.{}] does not say where the feed is.", name.value);
@@ -358,8 +358,7 @@ impl Reader<'_> {
             .into_iter()
             .filter_map(|(name, table)| {
                 let parsed = name_of(&name, "catalogs", CatalogName::parse, self.findings);
-                let file =
-                    table.required("file", "Write file = \"stock.csv\".").map(|text| self.files.existing(&text, Want::File));
+                let file = table.required("file", "Write file = \"stock.csv\".").map(|text| self.files.data(&text));
                 let columns = table.table("columns", &shape::COLUMNS).map_or_else(Vec::new, |columns| columns.entries());
                 let columns = columns.into_iter().map(|(key, column)| (key.value.to_owned(), column.value.to_owned())).collect();
                 let max_age = table.span("max_age", MINUTE..=YEAR, DAY);

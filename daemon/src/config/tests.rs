@@ -278,13 +278,10 @@ const BAD: &[(&str, usize, usize, &str, &str)] = &[
     ("[feeds.a]\nurl = \"metier.example\"\n", 2, 7, "not a web address", "https://metier.example"),
     ("[feeds.a]\nurl = \"ftp://metier.example\"\n", 2, 7, "not a web address", "starts with https://"),
     ("[feeds.a]\nurl = \"https://a.example\"\nfile = \"feeds/ville.xml\"\n", 3, 8, "both \"url\" and \"file\"", "Keep one"),
-    ("[feeds.a]\nfile = \"feeds/vile.xml\"\n", 2, 8, "There is no file \"feeds/vile.xml\"", "\"feeds/ville.xml\""),
     ("[feeds.a]\nfile = \"feeds\"\n", 2, 8, "is a folder, not a file", "Name a file"),
-    ("[catalogs.a]\nfile = \"zzz.csv\"\n", 2, 8, "There is no file", "it counts from the folder"),
     ("[catalogs.a]\nfile = \"stock.csv\"\ncolumns = { sku = 3 }\n", 3, 19, "\"sku\" is a text", "sku = \"3\""),
     ("[catalogs.a]\nfile = \"stock.csv\"\ncurrency = \"euros\"\n", 3, 12, "not a currency", "three letters"),
     ("[library]\nfolder = \"stock.csv\"\n", 2, 10, "is a file, not a folder", "Name a folder"),
-    ("[metrics]\nfiles = [\"metrics.cvs\"]\n", 2, 10, "There is no file", "\"metrics.csv\""),
     ("[people.owner]\nfolder = \"m\"\nlanguage = \"de\"\n", 3, 12, "not a language", "\"fr\" or \"en\""),
     ("[scripts]\nfolder = \"script\"\n", 2, 10, "There is no folder", "\"scripts\""),
     // Workflows: `%` stands for a script and an event.
@@ -315,6 +312,21 @@ const BAD: &[(&str, usize, usize, &str, &str)] = &[
     ("[workflows.a]\n%settings = { a = [nan] }\n", 4, 19, "not a number a script can count", "ordinary number"),
     ("[workflows]\na = { script = \"rotation.rhai\", events = \"e\" }\n[workflows.a]\n%", 3, 12, "written twice", "Keep one"),
 ];
+
+#[test]
+fn data_that_is_not_there_is_told_and_does_not_keep_the_daemon_from_starting() {
+    let home = home();
+    for (text, column, message, help) in [
+        ("[feeds.a]\nfile = \"feeds/vile.xml\"\n", 8, "There is no file \"feeds/vile.xml\"", "\"feeds/ville.xml\""),
+        ("[catalogs.a]\nfile = \"zzz.csv\"\n", 8, "There is no file", "it counts from the folder"),
+        ("[metrics]\nfiles = [\"metrics.cvs\"]\n", 10, "There is no file", "\"metrics.csv\""),
+    ] {
+        let loaded = load_text(&home, &format!("{HEAD}{text}")).expect("only a warning");
+        let warnings = loaded.warnings.iter().filter(|w| w.message.contains(message)).collect::<Vec<_>>();
+        assert_eq!((warnings.len(), warnings[0].line, warnings[0].column), (1, 5, column), "{text}");
+        assert!(warnings[0].help.contains(help), "{}", warnings[0].help);
+    }
+}
 
 #[test]
 fn each_problem_is_told_at_its_place_with_its_remedy() {

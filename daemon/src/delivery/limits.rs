@@ -64,8 +64,8 @@ pub(super) fn ceilings(
         (limits.per_day, DAY, "jour", "day"),
     ] {
         let Some(most) = most else { continue };
-        let from = now.minus(span).max(mended);
-        let count = armed.iter().filter(|at| **at > from).count();
+        let from = now.minus(span);
+        let count = armed.iter().filter(|at| **at > from && **at >= mended).count();
         if count >= usize::try_from(most).unwrap_or(usize::MAX) {
             return Some(Limit::Trip(language.pick(
                 format!("le plafond de {most} par {fr} est atteint"),

@@ -34,10 +34,12 @@ const SHORT_WAIT: Duration = Duration::from_secs(3_600);
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 /// Looks in one turn, so that the end of the daemon is seen in between.
 const LOOKS: usize = 32;
-/// A post that was tried this often no longer holds up those behind it.
-const PATIENCE: u32 = 3;
-/// One that is in preparation for this long does not either.
-const LONG_PREPARATION: Duration = Duration::from_secs(3_600);
+/// A post that was tried this often, is in preparation for this long, or has had no answer for this long, no longer holds up
+/// those behind it.
+fn patience(now: Timestamp) -> view::Patience {
+    let ago = |seconds| now.minus(Duration::from_secs(seconds));
+    view::Patience { tries: 3, due_since: ago(3_600), armed_since: ago(120) }
+}
 
 /// Delivers. Shared by its threads; each account is served by one of them at a time.
 pub struct Outbox {
@@ -230,7 +232,7 @@ impl Outbox {
             return self.settle_unknown(row, &instance, now);
         }
         match self.look(row, &instance, now)? {
-            Next::Send(cleared) => self.send(row, &instance, cleared, now),
+            Next::Send(cleared) => self.send(row, &instance, &cleared, now),
             Next::Wait(state, reason, until) => self.wait(row, state, reason, until),
             Next::End(state, reason) => self.step(row, state, reason, Timestamp::NEVER, |_| {}),
             Next::Trip(reason) => self.trip(row, &reason, instance.business.language),
@@ -322,7 +324,7 @@ impl Outbox {
             );
             return Ok(Next::Wait("held", text, opens));
         }
-        if let Some(next) = view::before_it(&reader, row, PATIENCE, now.minus(LONG_PREPARATION))? {
+        if let Some(next) = view::before_it(&reader, row, patience(now))? {
             let text = language
                 .pick("le message précédent du compte est encore en route", "the account's post before it is still on its way");
             // It may be settled long before it is looked at again.

@@ -25,6 +25,8 @@ const ANSWER_IN: Duration = Duration::from_secs(60);
 const LOOK_BACK: Duration = Duration::from_secs(5);
 /// For this long a read-back that cannot tell is repeated by itself; from then on only a person, or a reload, asks again.
 const LOOK_BACK_FOR: Duration = Duration::from_secs(86_400);
+/// A preparation that has not moved is asked again after this long at the earliest.
+const NO_PROGRESS: Duration = Duration::from_secs(5);
 /// Steps of preparation in one turn, so that one large upload does not hold up the others.
 const PREPARE_STEPS: usize = 4;
 
@@ -38,7 +40,7 @@ impl Outbox {
         &self,
         row: &DeliveryRow,
         instance: &Instance,
-        cleared: Cleared,
+        cleared: &Cleared,
         now: Timestamp,
     ) -> Result<(), CommitError> {
         let key = self.key(row);
@@ -53,6 +55,10 @@ impl Outbox {
                     }
                     Ok(Preparation::Again(Pause { handle, not_before, message })) => {
                         // The handle is on disk before the next step is taken.
+                        if row.state == "preparing" && row.prepared.as_ref() == Some(&handle) {
+                            // No step was taken: nothing to write down, and no hurry.
+                            return self.wait(&row, "preparing", message, not_before.max(now.plus(NO_PROGRESS)));
+                        }
                         let wait = not_before > now || turn >= PREPARE_STEPS;
                         let look_at = if wait { not_before.max(now.plus(SHORTEST_WAIT)) } else { now };
                         self.step(&row, "preparing", message.clone(), look_at, |m| m.prepared = Some(handle.clone()))?;
@@ -76,7 +82,7 @@ impl Outbox {
         self.store.commit(Change { built_on: vec![freeze], ops: vec![Op::Move(Box::new(arm))], at: now })?;
         let armed = DeliveryRow { state: "armed".into(), attempts: row.attempts + 1, armed_at: Some(now), ..row };
         match cleared.content.publish(&self.call(instance, now), &key, armed.prepared.as_deref()) {
-            Ok(Outcome::Online(receipt)) => self.online(&armed, receipt, language),
+            Ok(Outcome::Online(receipt)) => self.online(&armed, &receipt, language),
             Ok(Outcome::Pending(pause)) => self.pending(&armed, pause, now),
             // A defect may have struck after the post had left: it proves no more than silence does.
             Err(KindError::Uncertain(failure) | KindError::Internal(failure)) => {
@@ -86,7 +92,7 @@ impl Outbox {
         }
     }
 
-    fn online(&self, row: &DeliveryRow, receipt: Receipt, language: Language) -> Result<(), CommitError> {
+    fn online(&self, row: &DeliveryRow, receipt: &Receipt, language: Language) -> Result<(), CommitError> {
         let place = receipt.url.clone().unwrap_or_else(|| receipt.remote_id.clone());
         let reason = language.pick(format!("en ligne : {place}"), format!("online: {place}"));
         self.step(row, "online", reason, Timestamp::NEVER, |m| m.receipt = Some(receipt.clone()))
@@ -167,7 +173,7 @@ impl Outbox {
         let open_for = now.since(row.armed_at.unwrap_or(now));
         let later = now.plus(open_for.clamp(FIRST_WAIT, LONGEST_WAIT));
         match content.find(&self.call(instance, now), &self.key(row), row.prepared.as_deref()) {
-            Some(Ok(Finding::Online(receipt))) => self.online(row, receipt, language),
+            Some(Ok(Finding::Online(receipt))) => self.online(row, &receipt, language),
             Some(Ok(Finding::Absent)) => {
                 let text = language.pick("Vérifié : ce n'était pas parti.", "Read back: it had not gone out.");
                 self.retry(row, text, None, TRIES, now, language)

@@ -695,7 +695,9 @@ fn fate_of(run: &FinishedRun) -> (Fate, Option<&str>) {
 }
 
 fn end(db: &Connection, run: &FinishedRun, at: i64) -> Result<(), CommitError> {
-    let usage = serde_json::to_string(&run.usage).map_err(|e| CommitError::Storage(e.to_string()))?;
+    let usage = serde_json::to_string(&run.usage).map_err(|e| {
+        CommitError::Storage(format!("A value cannot be written as JSON: {e}. This is a defect; please report it."))
+    })?;
     db.prepare_cached(
         "INSERT INTO run (id, state, attempt, version, started, finished, line, value, error, effects, effects_hash, usage)
          VALUES (:id, :state, :attempt, :version, :started, :finished, :line, :value, :error, :effects, :hash, :usage)
@@ -712,7 +714,9 @@ fn end(db: &Connection, run: &FinishedRun, at: i64) -> Result<(), CommitError> {
 }
 
 fn plan(db: &Connection, post: &NewPost, at: i64, version: i64, made: &mut Committed) -> Result<(), CommitError> {
-    let why = serde_json::to_string(&post.why).map_err(|e| CommitError::Storage(e.to_string()))?;
+    let why = serde_json::to_string(&post.why).map_err(|e| {
+        CommitError::Storage(format!("A value cannot be written as JSON: {e}. This is a defect; please report it."))
+    })?;
     let id: Option<i64> = db
         .prepare_cached(
             "INSERT INTO post (run, workflow, once, item, theme, campaign, why, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)

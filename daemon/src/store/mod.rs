@@ -28,6 +28,9 @@ const APPLICATION_ID: i64 = 0x4245_4646;
 const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 /// Most changes in one commit: bounds how long the first of them waits.
 const BATCH: usize = 256;
+/// A file up to this size is looked through for damage when it is opened, which takes some milliseconds. Damage in a larger one
+/// is told by the first read that meets it.
+const CHECKED_AT_OPEN: i64 = 8 << 20;
 /// Read connections kept open: one for every run that may go on at once with the usual limits. Opening one costs as much as
 /// several runs, keeping one next to nothing: the one given back last is lent first, so few of them ever grow.
 const READERS: usize = 16;
@@ -81,8 +84,8 @@ pub enum CommitError {
     /// The disk is full.
     #[error("The disk that holds the database is full. Free some space; Beffroi goes on by itself.")]
     Full,
-    /// Anything else.
-    #[error("The database cannot be written: {0}. Check the disk and the file's permissions.")]
+    /// Anything else: the sentence with its remedy.
+    #[error("{0}")]
     Storage(String),
 }
 
@@ -91,7 +94,12 @@ impl From<rusqlite::Error> for CommitError {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::ConstraintViolation) => Self::Refused(error.to_string()),
-            _ => Self::Storage(error.to_string()),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Storage(format!(
+                "The database is damaged ({error}). Stop Beffroi, keep a copy of the file, and put back the latest backup."
+            )),
+            _ => Self::Storage(format!(
+                "The database cannot be read or written: {error}. Check the disk and the file's permissions."
+            )),
         }
     }
 }
@@ -171,15 +179,16 @@ impl Store {
         Self::prepare(&mut connection, path)?;
         // A step's answer and an armed delivery must survive power loss, not only the process. A simulation need not.
         let durability = if mode == Mode::Threaded { "FULL" } else { "OFF" };
-        connection.pragma_update(None, "synchronous", durability).map_err(|e| unusable(e.to_string()))?;
-        let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(|e| unusable(e.to_string()));
+        connection.pragma_update(None, "synchronous", durability).map_err(|e| sorted(path, &e))?;
+        let sort = |error: rusqlite::Error| sorted(path, &error);
+        let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(sort);
         let next_run = number("SELECT coalesce(max(id), 0) + 1 FROM occurrence")?;
         let boot = number("SELECT value + 0 FROM meta WHERE key = 'boots'")?;
         let instance = connection
             .query_row("SELECT value FROM meta WHERE key = 'instance'", [], |row| row.get::<_, String>(0))
-            .map_err(|e| unusable(e.to_string()))?;
+            .map_err(sort)?;
         let counters = Arc::new(Counters::default());
-        let half = WriteHalf::new(connection, counters.clone()).map_err(|e| unusable(e.to_string()))?;
+        let half = WriteHalf::new(connection, counters.clone()).map_err(sort)?;
         let writer = match mode {
             Mode::Inline => Writer::Inline(Mutex::new(half)),
             Mode::Threaded => {
@@ -217,12 +226,7 @@ impl Store {
     }
 
     fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
-        let sort = |error: rusqlite::Error| match error.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase) => OpenError::Foreign(path.to_owned()),
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse(path.to_owned()),
-            Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged { path: path.to_owned(), why: error.to_string() },
-            _ => OpenError::Unusable { path: path.to_owned(), why: error.to_string() },
-        };
+        let sort = |error: rusqlite::Error| sorted(path, &error);
         connection.busy_timeout(Duration::from_secs(2)).map_err(sort)?;
         let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0)).map_err(sort);
         let (application, version) = (pragma("application_id")?, pragma("user_version")?);
@@ -240,6 +244,16 @@ impl Store {
                  PRAGMA cache_size = -4000; PRAGMA journal_size_limit = 67108864; PRAGMA trusted_schema = OFF;",
             )
             .map_err(sort)?;
+        let size: i64 = connection
+            .query_row("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()", [], |row| row.get(0))
+            .map_err(sort)?;
+        if size <= CHECKED_AT_OPEN {
+            let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(sort)?;
+            if verdict != "ok" {
+                let why = verdict.split_whitespace().collect::<Vec<_>>().join(" ");
+                return Err(OpenError::Damaged { path: path.to_owned(), why });
+            }
+        }
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(sort)?;
         for migration in &MIGRATIONS[usize::try_from(version).unwrap_or(0)..] {
             transaction.execute_batch(migration).map_err(sort)?;
@@ -288,7 +302,7 @@ impl Store {
             Writer::Inline(half) => half.lock().unwrap_or_else(PoisonError::into_inner).commit_one(change),
             Writer::Thread { jobs, .. } => {
                 let (to, from) = mpsc::sync_channel(1);
-                let gone = || CommitError::Storage("the daemon is stopping".into());
+                let gone = || CommitError::Storage("The daemon is stopping.".into());
                 jobs.send(Job::Change(Box::new(change), Reply::Channel(to))).map_err(|_| gone())?;
                 from.recv().map_err(|_| gone())?
             }
@@ -304,7 +318,7 @@ impl Store {
                 if let Err(mpsc::SendError(Job::Change(_, reply))) =
                     jobs.send(Job::Change(Box::new(change), Reply::Then(Box::new(then))))
                 {
-                    reply.give(Err(CommitError::Storage("the daemon is stopping".into())));
+                    reply.give(Err(CommitError::Storage("The daemon is stopping.".into())));
                 }
             }
         }
@@ -371,6 +385,16 @@ impl Drop for Store {
                 let _ = thread.join();
             }
         }
+    }
+}
+
+/// What a failure of SQLite while opening means for the owner.
+fn sorted(path: &Path, error: &rusqlite::Error) -> OpenError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => OpenError::Foreign(path.to_owned()),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse(path.to_owned()),
+        Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged { path: path.to_owned(), why: error.to_string() },
+        _ => OpenError::Unusable { path: path.to_owned(), why: error.to_string() },
     }
 }
 

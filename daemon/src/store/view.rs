@@ -6,7 +6,7 @@
 use super::{Fate, LogLine, RunState, TriggerKind, instant};
 use crate::domain::{DeliveryId, Json, PostId, RunId, Timestamp};
 use crate::kinds::Signal;
-use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+use rusqlite::{Connection, OptionalExtension, Result, Row, named_params, params};
 use serde::Serialize;
 
 /// A connection that only reads.
@@ -503,17 +503,34 @@ pub fn armed_since(db: &Connection, target: &str, since: Timestamp, except: Deli
     .collect()
 }
 
+/// How long an earlier post holds up those behind it.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// While it was tried fewer times than this.
+    pub tries: u32,
+    /// While it is in preparation, if it was due after this.
+    pub due_since: Timestamp,
+    /// While its outcome is unknown, if it was sent after this.
+    pub armed_since: Timestamp,
+}
+
 /// What keeps this account's order before a delivery, if anything does: another post that is being sent, or an earlier one that
-/// is being prepared or tried again. Gives back when that one is looked at next. A post that was tried `patience` times, or
-/// that has been in preparation since it was due `stale` ago, no longer holds up those behind it.
-pub fn before_it(db: &Connection, row: &DeliveryRow, patience: u32, stale: Timestamp) -> Result<Option<Timestamp>> {
+/// is on its way. Gives back when that one is looked at next.
+pub fn before_it(db: &Connection, row: &DeliveryRow, patience: Patience) -> Result<Option<Timestamp>> {
     let at: Option<i64> = db
         .prepare_cached(
             "SELECT max(look_at) FROM delivery
-             WHERE target = ?1 AND kind = 'post' AND id <> ?2 AND (state = 'armed' OR ((due, id) < (?3, ?2)
-                 AND ((state = 'preparing' AND due > ?5) OR (state = 'retrying' AND attempts < ?4))))",
+             WHERE target = :target AND kind = 'post' AND id <> :id AND state IN ('armed', 'unknown', 'preparing', 'retrying')
+                 AND (state = 'armed' OR ((due, id) < (:due, :id) AND ((state = 'preparing' AND due > :due_since)
+                     OR (state = 'retrying' AND attempts < :tries) OR (state = 'unknown' AND armed_at > :armed_since))))",
         )?
-        .query_row(params![row.target, row.id.0, row.due.millis(), patience, stale.millis()], |row| row.get(0))?;
+        .query_row(
+            named_params! {
+                ":target": row.target, ":id": row.id.0, ":due": row.due.millis(), ":tries": patience.tries,
+                ":due_since": patience.due_since.millis(), ":armed_since": patience.armed_since.millis(),
+            },
+            |row| row.get(0),
+        )?;
     Ok(at.map(Timestamp::from_millis))
 }
 

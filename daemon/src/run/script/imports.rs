@@ -13,6 +13,9 @@ use rhai::{AST, ASTNode, Engine, EvalAltResult, Expr, Module, ModuleResolver, Po
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// A script larger than this is something else by mistake.
+const LARGEST: u64 = 1 << 20;
+
 /// An imported file.
 #[derive(Debug, Clone)]
 pub struct Imported {
@@ -178,9 +181,17 @@ fn read(root: &Path, path: &str) -> Result<(PathBuf, String), (String, String)> 
             return Err((format!("There is no file {path}.rhai in the scripts folder."), help));
         }
     }
-    let source = std::fs::read_to_string(&file)
+    let source = text_of(&file)
         .map_err(|e| (format!("{path}.rhai cannot be read: {e}."), "It must be a readable text file in UTF-8.".to_owned()))?;
     Ok((file, source))
+}
+
+fn text_of(file: &Path) -> std::io::Result<String> {
+    let about = std::fs::metadata(file)?;
+    if !about.is_file() || about.len() > LARGEST {
+        return Err(std::io::Error::other(if about.is_file() { "it is larger than 1 MiB" } else { "it is not a plain file" }));
+    }
+    std::fs::read_to_string(file)
 }
 
 fn neighbours(file: &Path) -> Vec<String> {
