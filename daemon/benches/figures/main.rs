@@ -108,10 +108,13 @@ fn main() -> ExitCode {
     let strict = args.iter().any(|arg| arg == "--strict");
     let only = args.iter().position(|arg| arg == "--only").and_then(|at| args.get(at + 1));
     let wanted = |name: &str| only.is_none_or(|list| list.split(',').any(|part| part == name));
+    // Whoever reads the table must know whether the machine had anything else to do.
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    println!("{cores} cores; load of the last minute before: {}\n", load.split(' ').next().unwrap_or("unknown"));
     println!("{:<58} {:>9} {:>9} {:<6} {:>6}", "figure", "target", "median", "", "ratio");
     let mut short = false;
-    for (name, measure) in PARTS.iter().filter(|(name, _)| wanted(name)) {
-        let _ = name;
+    for (_, measure) in PARTS.iter().filter(|(name, _)| wanted(name)) {
         for figure in measure() {
             println!("{}", figure.row());
             short |= figure.ratio() < 0.5;

@@ -72,14 +72,15 @@ impl Daemon {
         command.arg(place.config()).env("NOTIFY_SOCKET", &notify).stdin(Stdio::piped()).stdout(Stdio::null());
         command.stderr(fs::File::create(place.folder().join("stderr")).expect("the folder can be written"));
         let watch = Watch::start();
-        let child = command.spawn().expect("the program can be started");
+        let mut daemon = Self { child: command.spawn().expect("the program can be started"), ready: 0.0 };
         let mut message = [0; 4096];
         loop {
             let length = socket.recv(&mut message).unwrap_or_else(|_| {
                 panic!("not ready after {LONGEST:?}: {}", fs::read_to_string(place.folder().join("stderr")).unwrap_or_default())
             });
             if message[..length].split(|byte| *byte == b'\n').any(|line| line == b"READY=1") {
-                return Self { child, ready: watch.millis() };
+                daemon.ready = watch.millis();
+                return daemon;
             }
         }
     }
@@ -113,6 +114,16 @@ impl Daemon {
         }
         let status = self.child.wait().expect("the process ends");
         assert!(status.success(), "it ended with {status}");
+    }
+}
+
+impl Drop for Daemon {
+    /// A measurement that failed leaves no daemon behind.
+    fn drop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(Some(_))) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
     }
 }
 
