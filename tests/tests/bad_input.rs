@@ -189,6 +189,46 @@ fn a_feed_in_utf_16_is_read_like_any_other() {
     assert_eq!(world.state("seen"), json!(2));
 }
 
+/// An adapter that does nothing but break down.
+struct Broken;
+
+impl beffroi::kinds::Source for Broken {
+    fn poll(
+        &self,
+        _: &beffroi::kinds::Call<'_>,
+        _: Option<&str>,
+    ) -> Result<beffroi::kinds::SignalPage, beffroi::kinds::KindError> {
+        panic!("at the third entry")
+    }
+}
+
+impl beffroi::kinds::Catalog for Broken {
+    fn poll(
+        &self,
+        _: &beffroi::kinds::Call<'_>,
+        _: Option<&str>,
+    ) -> Result<beffroi::kinds::StockPage, beffroi::kinds::KindError> {
+        panic!("at the first line")
+    }
+}
+
+#[test]
+fn an_adapter_that_breaks_down_while_it_reads_is_a_sentence_in_the_run() {
+    let config = "\n[feeds.bad]\nfile = \"a.xml\"\n[feeds.good]\nfile = \"b.xml\"\n[catalogs.till]\nfile = \"stock.csv\"\n";
+    let mut world = ticking().with(config).workflow("read", "", READ).workflow("ask", "", "stock::get(\"A\")");
+    world.file("b.xml", RSS);
+    let adapters = world.on().engine.adapters.clone();
+    adapters.install_source(beffroi::domain::FeedName::parse("bad").unwrap(), std::sync::Arc::new(Broken));
+    adapters.install_catalog(beffroi::domain::CatalogName::parse("till").unwrap(), std::sync::Arc::new(Broken));
+    let run = world.run("read");
+    assert_eq!((run.row.state.as_str(), world.state("seen")), ("done", json!(2)));
+    assert!(run.log.iter().any(|l| l.text.contains("\"bad\" broke down (at the third entry)")), "{:?}", run.log);
+    let error = world.run("ask").row.error.unwrap();
+    assert!(error.contains("\"till\" broke down (at the first line)") && error.contains("tell its author"), "{error}");
+    world.advance("1h");
+    assert_eq!(world.state("n"), json!(1));
+}
+
 // ---- stock, figures, library ---------------------------------------------------------------------------------------------
 
 #[test]
