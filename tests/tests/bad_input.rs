@@ -9,6 +9,9 @@ use serde_json::json;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
+/// Puts something bad in the place of a file.
+type Put<'a> = &'a dyn Fn(&Path);
+
 const SAY: &str = "posts::plan(run::payload());";
 
 /// Every problem of a world's configuration, as `beffroi check` finds them.
@@ -21,9 +24,9 @@ fn check(world: &World) -> Vec<Problem> {
 fn only(problems: Vec<Problem>) -> (String, Problem) {
     let shown: String = problems.iter().map(Problem::render).collect();
     assert_eq!(problems.len(), 1, "{shown}");
-    let problem = problems.into_iter().next().unwrap();
+    let problem = problems.into_iter().next().expect("it is there");
     assert!(problem.message.ends_with(['.', '?']) && !problem.help.is_empty(), "{shown}");
-    let name = problem.file.file_name().unwrap().to_string_lossy().into_owned();
+    let name = problem.file.file_name().expect("it is there").to_string_lossy().into_owned();
     (format!("{name}:{}:{}", problem.line, problem.column), problem)
 }
 
@@ -43,10 +46,10 @@ fn utf_16(text: &str) -> Vec<u8> {
 
 /// A file of this size that takes no room on the disk.
 fn sparse(path: &Path, begins: &str, size: u64) {
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let file = std::fs::File::create(path).unwrap();
-    file.write_at(begins.as_bytes(), 0).unwrap();
-    file.set_len(size).unwrap();
+    std::fs::create_dir_all(path.parent().expect("it is there")).expect("it is there");
+    let file = std::fs::File::create(path).expect("it is there");
+    file.write_at(begins.as_bytes(), 0).expect("it is there");
+    file.set_len(size).expect("it is there");
 }
 
 // ---- configuration and scripts -------------------------------------------------------------------------------------------
@@ -105,7 +108,7 @@ fn a_bad_script_is_told_before_it_runs() {
 
 #[test]
 fn what_stands_in_the_place_of_a_script_is_named() {
-    let cases: [(&dyn Fn(&Path), &str, &str); 5] = [
+    let cases: [(Put<'_>, &str, &str); 5] = [
         (&|p| std::fs::create_dir(p).unwrap(), "is a folder", "Name the .rhai file in it"),
         (&|p| std::fs::write(p, utf_16("log::info(\"x\");")).unwrap(), "UTF-16", "UTF-8"),
         (&|p| std::fs::write(p, b"log::info(\"\xe9t\xe9\");").unwrap(), "not written in UTF-8", "UTF-8"),
@@ -147,7 +150,7 @@ const READ: &str = "let n = feeds::fresh().len(); state::set(\"seen\", state::ge
 #[test]
 fn a_feed_that_is_no_feed_is_told_and_the_others_are_read() {
     let feeds = "\n[feeds.bad]\nfile = \"bad.xml\"\n[feeds.good]\nfile = \"good.xml\"\n";
-    let cases: [(&dyn Fn(&Path), &str); 6] = [
+    let cases: [(Put<'_>, &str); 6] = [
         (&|p| std::fs::write(p, [0xde, 0xad, 0xbe, 0xef].repeat(100)).unwrap(), "feed"),
         (&|p| std::fs::write(p, "<!doctype html><html><body>Please log in</body></html>").unwrap(), "web page"),
         (&|p| std::fs::write(p, "").unwrap(), "empty"),
@@ -189,13 +192,53 @@ fn a_feed_in_utf_16_is_read_like_any_other() {
     assert_eq!(world.state("seen"), json!(2));
 }
 
+/// An adapter that does nothing but break down.
+struct Broken;
+
+impl beffroi::kinds::Source for Broken {
+    fn poll(
+        &self,
+        _: &beffroi::kinds::Call<'_>,
+        _: Option<&str>,
+    ) -> Result<beffroi::kinds::SignalPage, beffroi::kinds::KindError> {
+        panic!("at the third entry")
+    }
+}
+
+impl beffroi::kinds::Catalog for Broken {
+    fn poll(
+        &self,
+        _: &beffroi::kinds::Call<'_>,
+        _: Option<&str>,
+    ) -> Result<beffroi::kinds::StockPage, beffroi::kinds::KindError> {
+        panic!("at the first line")
+    }
+}
+
+#[test]
+fn an_adapter_that_breaks_down_while_it_reads_is_a_sentence_in_the_run() {
+    let config = "\n[feeds.bad]\nfile = \"a.xml\"\n[feeds.good]\nfile = \"b.xml\"\n[catalogs.till]\nfile = \"stock.csv\"\n";
+    let mut world = ticking().with(config).workflow("read", "", READ).workflow("ask", "", "stock::get(\"A\")");
+    world.file("b.xml", RSS);
+    let adapters = world.on().engine.adapters.clone();
+    adapters.install_source(beffroi::domain::FeedName::parse("bad").unwrap(), std::sync::Arc::new(Broken));
+    adapters.install_catalog(beffroi::domain::CatalogName::parse("till").unwrap(), std::sync::Arc::new(Broken));
+    let run = world.run("read");
+    assert_eq!((run.row.state.as_str(), world.state("seen")), ("done", json!(2)));
+    assert!(run.log.iter().any(|l| l.text.contains("\"bad\" broke down (at the third entry)")), "{:?}", run.log);
+    let error = world.run("ask").row.error.unwrap();
+    assert!(error.contains("\"till\" broke down (at the first line)") && error.contains("tell its author"), "{error}");
+    world.advance("1h");
+    assert_eq!(world.state("n"), json!(1));
+}
+
 // ---- stock, figures, library ---------------------------------------------------------------------------------------------
 
 #[test]
 fn a_bad_stock_file_leaves_the_last_good_one_in_force() {
     let good = "sku,title,stock,price\nTARTE,Tarte,5,12.00\nPAIN,Pain,9,1.00\nFLAN,Flan,3,3.00\nECLAIR,Eclair,7,2.50\n";
     let ask = "let i = stock::get(\"TARTE\"); if i == () { \"unknown\" } else { `${i.available}` }";
-    let cases: [(&dyn Fn(&Path), &str); 7] = [
+    let cases: [(Put<'_>, &str); 7] = [
         (&|p| std::fs::write(p, "sku,title,stock,price\nTARTE,Ta").unwrap(), "half"),
         (&|p| std::fs::write(p, "a,b,c,d\nTARTE,Tarte,0,12.00\nPAIN,Pain,0,1.00\n").unwrap(), "header"),
         (&|p| std::fs::write(p, [0_u8, 1, 2, 3, 255, 254, 0, 0].repeat(64)).unwrap(), "not text"),
@@ -205,7 +248,7 @@ fn a_bad_stock_file_leaves_the_last_good_one_in_force() {
         (
             &|p| {
                 std::fs::remove_file(p).unwrap();
-                std::fs::create_dir(p).unwrap()
+                std::fs::create_dir(p).unwrap();
             },
             "folder",
         ),
@@ -236,7 +279,7 @@ fn a_bad_stock_file_leaves_the_last_good_one_in_force() {
 #[test]
 fn bad_figures_are_told_and_good_lines_are_kept() {
     let good = "account,date,name,value\nfacebook,2025-12-30,clicks,12\nfacebook,yesterday,clicks,5\n";
-    let cases: [(&dyn Fn(&Path), &str, usize); 5] = [
+    let cases: [(Put<'_>, &str, usize); 5] = [
         (&|p| std::fs::write(p, good).unwrap(), "\"yesterday\" is not a day", 1),
         (&|p| std::fs::write(p, [0xde, 0xad, 0xbe, 0xef].repeat(100)).unwrap(), "columns account, date, name and value", 0),
         (&|p| std::fs::write(p, utf_16(good)).unwrap(), "UTF-16", 0),
@@ -263,7 +306,7 @@ fn bad_figures_are_told_and_good_lines_are_kept() {
 fn one_bad_library_file_is_told_and_the_others_are_used() {
     let library = "\n[library]\nfolder = \"library\"\n";
     let pick = "let next = library::next(\"facebook\"); if next.item == () { next.why } else { next.item }";
-    let cases: [(&dyn Fn(&Path), &str); 6] = [
+    let cases: [(Put<'_>, &str); 6] = [
         (&|p| std::fs::write(p, "---\ntheme: [\n---\nText\n").unwrap(), "bad.md:2:"),
         (&|p| std::fs::write(p, "---\nwieght: 3\n---\nText\n").unwrap(), "weight"),
         (&|p| std::fs::write(p, "---\nfrom: tomorrow\n---\nText\n").unwrap(), "bad.md:2:"),
@@ -298,7 +341,7 @@ fn a_database_that_cannot_be_used_is_left_as_it_is() {
     assert_eq!(world.state("n"), json!(4), "the first one goes on");
     drop(world);
 
-    let cases: [(&dyn Fn(&Path), &str, &str); 4] = [
+    let cases: [(Put<'_>, &str, &str); 4] = [
         (&|p| std::fs::write(p, "some notes of mine\n".repeat(100)).unwrap(), "is not a Beffroi database", "left as it is"),
         (
             &|p| rusqlite::Connection::open(p).unwrap().execute_batch("CREATE TABLE recipes (x)").unwrap(),

@@ -47,9 +47,9 @@ fn channel(answers: impl IntoIterator<Item = Answer>) -> Arc<ScriptedChannel> {
 
 /// A number that grows with everything that happens to deliveries.
 fn written(world: &mut World) -> i64 {
-    let raw = rusqlite::Connection::open(world.database()).unwrap();
+    let raw = rusqlite::Connection::open(world.database()).expect("the store can be read");
     raw.query_row("SELECT sum(look_at) + sum(attempts) + (SELECT count(*) FROM delivery_event) FROM delivery", [], |r| r.get(0))
-        .unwrap()
+        .expect("the store can be read")
 }
 
 // ---- approval -------------------------------------------------------------------------------------------------------
@@ -366,9 +366,9 @@ impl beffroi::kinds::Channel for FreezesMeanwhile {
         post: &beffroi::kinds::Outgoing,
         so_far: Option<&str>,
     ) -> Result<beffroi::kinds::Preparation, beffroi::kinds::KindError> {
-        if let Some(engine) = self.1.lock().unwrap().take().and_then(|e| e.upgrade()) {
+        if let Some(engine) = self.1.lock().expect("nobody panicked with it").take().and_then(|e| e.upgrade()) {
             let freeze = vec![Op::Freeze(Some("now".into()))];
-            engine.store.commit(beffroi::store::Change::new(call.now, freeze)).unwrap();
+            engine.store.commit(beffroi::store::Change::new(call.now, freeze)).expect("frozen");
         }
         self.0.prepare(call, key, post, so_far)
     }

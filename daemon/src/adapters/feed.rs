@@ -122,6 +122,16 @@ fn page(
 fn read_file(path: &Path, language: Language) -> Result<Vec<u8>, KindError> {
     let shown = path.display();
     let mut bytes = Vec::new();
+    // Opening a pipe would wait for somebody to write into it.
+    if std::fs::metadata(path).is_ok_and(|about| !about.is_file()) {
+        return Err(reject(
+            "not-a-file",
+            language.pick(
+                format!("{shown} n'est pas un fichier ordinaire. Donnez le chemin du fichier lui-même."),
+                format!("{shown} is not a plain file. Give the path of the file itself."),
+            ),
+        ));
+    }
     let read = std::fs::File::open(path).and_then(|f| f.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
     match read {
         Ok(_) if bytes.len() > MAX_BYTES => Err(too_large(language)),

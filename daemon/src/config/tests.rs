@@ -321,7 +321,7 @@ fn data_that_is_not_there_is_told_and_does_not_keep_the_daemon_from_starting() {
         ("[catalogs.a]\nfile = \"zzz.csv\"\n", 8, "There is no file", "it counts from the folder"),
         ("[metrics]\nfiles = [\"metrics.cvs\"]\n", 10, "There is no file", "\"metrics.csv\""),
     ] {
-        let loaded = load_text(&home, &format!("{HEAD}{text}")).expect("only a warning");
+        let loaded = load_text(&home, format!("{HEAD}{text}")).expect("only a warning");
         let warnings = loaded.warnings.iter().filter(|w| w.message.contains(message)).collect::<Vec<_>>();
         assert_eq!((warnings.len(), warnings[0].line, warnings[0].column), (1, 5, column), "{text}");
         assert!(warnings[0].help.contains(help), "{}", warnings[0].help);
