@@ -60,7 +60,9 @@ impl Stage {
     /// Starts on a configuration (after [`crate::HEAD`]) and scripts by name.
     pub fn start(config: &str, scripts: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        std::fs::create_dir(folder.path().join("scripts")).expect("made");
+        for name in ["scripts", "library"] {
+            std::fs::create_dir(folder.path().join(name)).expect("made");
+        }
         for (name, text) in scripts {
             std::fs::write(folder.path().join(format!("scripts/{name}.rhai")), text).expect("written");
         }

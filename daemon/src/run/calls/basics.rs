@@ -19,6 +19,8 @@ use std::time::Duration;
 
 /// A chain of events that answer each other ends here: two workflows that call each other would never stop.
 const EVENT_DEPTH: u64 = 8;
+/// A run asked for comes this much later at the soonest.
+const SOONEST: Duration = Duration::from_secs(1);
 /// Largest value of one state key, in bytes of JSON.
 const STATE_BYTES: usize = 1 << 20;
 
@@ -168,7 +170,8 @@ fn later(desk: &mut RunDesk, mut args: Args) -> Answer {
     let now = desk.facts.now;
     let at = when(&args.any(), now).ok_or_else(|| args.refuse("needs an instant, or a length of time such as \"2h\"."))?;
     let payload = args.any();
-    let at = at.max(now);
+    // A run that asks for itself at once, and again, would fill the ledger as fast as the machine can.
+    let at = at.max(now.plus(SOONEST));
     desk.effects.later.push(PlannedRun { at, payload });
     Ok(at.millis().into())
 }
