@@ -8,6 +8,7 @@
 use crate::domain::{Language, Money, Timestamp, Zone};
 use crate::network::Network;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Facts about the call in progress.
 pub struct Call<'a> {
@@ -246,6 +247,11 @@ pub trait Channel: Send + Sync {
     /// all others say that it certainly did not.
     fn publish(&self, call: &Call<'_>, key: &str, post: &Outgoing, prepared: Option<&str>) -> Result<Outcome, KindError>;
 
+    /// How long after a publish whose answer was lost it may still appear: before that, "absent" is not believed.
+    fn settles_within(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
     /// Whether an uncertain publish took effect. `None` when this channel cannot read back.
     fn find(&self, call: &Call<'_>, key: &str, post: &Outgoing, prepared: Option<&str>) -> Option<Result<Finding, KindError>>;
 }
@@ -270,6 +276,11 @@ pub trait Notifier: Send + Sync {
     /// # Errors
     /// [`KindError`], named after what to do next.
     fn notify(&self, call: &Call<'_>, key: &str, notice: &Notice) -> Result<Receipt, KindError>;
+
+    /// How long after a notice whose answer was lost it may still appear: before that, "absent" is not believed.
+    fn settles_within(&self) -> Duration {
+        Duration::from_secs(60)
+    }
 
     /// Whether an uncertain notice went out. `None` when this notifier cannot read back.
     fn find(&self, call: &Call<'_>, key: &str, notice: &Notice) -> Option<Result<Finding, KindError>>;

@@ -10,6 +10,7 @@ use crate::kinds::{
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// An adapter under its name in the configuration.
 pub(super) struct Contained<T: ?Sized> {
@@ -40,6 +41,10 @@ impl<T: ?Sized> Contained<T> {
 }
 
 impl Channel for Contained<dyn Channel> {
+    fn settles_within(&self) -> Duration {
+        self.inner.settles_within()
+    }
+
     /// No objection when the adapter breaks down over it: a refusal is for ever, and publishing will tell.
     fn objections(&self, post: &Outgoing) -> Vec<Failure> {
         self.call(Language::En, |c| Ok(c.objections(post))).unwrap_or_default()
@@ -59,6 +64,10 @@ impl Channel for Contained<dyn Channel> {
 }
 
 impl Notifier for Contained<dyn Notifier> {
+    fn settles_within(&self) -> Duration {
+        self.inner.settles_within()
+    }
+
     fn notify(&self, call: &Call<'_>, key: &str, notice: &Notice) -> Result<Receipt, KindError> {
         self.call(call.language, |n| n.notify(call, key, notice))
     }

@@ -16,6 +16,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use unicode_segmentation::UnicodeSegmentation;
 
 /// Where copies of pictures lie, seen from the folder.
@@ -195,6 +196,11 @@ fn missing(language: Language, path: &str, error: &io::Error) -> KindError {
 }
 
 impl Channel for FolderChannel {
+    /// A file is there or it is not.
+    fn settles_within(&self) -> Duration {
+        Duration::ZERO
+    }
+
     fn objections(&self, post: &Outgoing) -> Vec<Failure> {
         let say = |code, fr: String, en: String| Failure::new(code, self.language.pick(fr, en));
         let mut out = Vec::new();

@@ -7,6 +7,7 @@ use super::files;
 use crate::domain::Language;
 use crate::kinds::{Call, Finding, KindError, Notice, Notifier, Receipt};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Puts each notice into a folder as a file.
 #[derive(Debug, Clone)]
@@ -33,6 +34,11 @@ impl FolderNotifier {
 }
 
 impl Notifier for FolderNotifier {
+    /// A file is there or it is not.
+    fn settles_within(&self) -> Duration {
+        Duration::ZERO
+    }
+
     fn notify(&self, call: &Call<'_>, key: &str, notice: &Notice) -> Result<Receipt, KindError> {
         let token = files::token(key);
         files::open_folder(&self.folder).map_err(|e| self.retry(call.language, &e))?;

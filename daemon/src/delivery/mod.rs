@@ -105,6 +105,13 @@ enum Content {
 }
 
 impl Content {
+    fn settles_within(&self) -> Duration {
+        match self {
+            Self::Post(_, channel) => channel.settles_within(),
+            Self::Notice(_, notifier) => notifier.settles_within(),
+        }
+    }
+
     fn publish(&self, call: &Call<'_>, key: &str, prepared: Option<&str>) -> Result<Outcome, KindError> {
         match self {
             Self::Post(post, channel) => channel.publish(call, key, post, prepared),

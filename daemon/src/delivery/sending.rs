@@ -174,6 +174,10 @@ impl Outbox {
         let later = now.plus(open_for.clamp(FIRST_WAIT, LONGEST_WAIT));
         match content.find(&self.call(instance, now), &self.key(row), row.prepared.as_deref()) {
             Some(Ok(Finding::Online(receipt))) => self.online(row, &receipt, language),
+            Some(Ok(Finding::Absent)) if now < row.armed_at.unwrap_or(now).plus(content.settles_within()) => {
+                let text = language.pick("peut-être parti ; vérifié de nouveau", "it may have gone out; read back again");
+                self.wait(row, "unknown", text.into(), row.armed_at.unwrap_or(now).plus(content.settles_within()))
+            }
             Some(Ok(Finding::Absent)) => {
                 let text = language.pick("Vérifié : ce n'était pas parti.", "Read back: it had not gone out.");
                 self.retry(row, text, None, TRIES, now, language)

@@ -498,8 +498,8 @@ mod tests {
                 let (board, clock, to) = (board.clone(), clock.clone(), to.clone());
                 thread::spawn(move || {
                     while let Some(claim) = board.take(&*clock) {
-                        to.send(claim.id).unwrap();
                         board.ended(claim.id, &claim.workflow.name, clock.now());
+                        to.send(claim.id).unwrap();
                     }
                 })
             })
