@@ -180,6 +180,10 @@ impl Outbox {
             }
             Some(Ok(Finding::Absent)) => {
                 let text = language.pick("Vérifié : ce n'était pas parti.", "Read back: it had not gone out.");
+                // Once is an accident and is made good at once; more often, something is wrong over there.
+                if row.attempts <= 1 {
+                    return self.step(row, "retrying", text.into(), now, |_| {});
+                }
                 self.retry(row, text, None, TRIES, now, language)
             }
             Some(Ok(Finding::Refused(why))) => self.step(row, "refused", why, Timestamp::NEVER, |_| {}),
