@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::UnixStream;
 
-/// The request that runs a workflow and answers when it has ended.
-const PATH: &str = "/v1/workflows/count/run?wait=true";
+/// The request that runs a workflow and, with `wait`, answers when it has ended.
+const PATH: &str = "/v1/workflows/count/run";
 const ROUND: Duration = Duration::from_millis(1_500);
 const ROUNDS: usize = 5;
 
@@ -67,7 +67,7 @@ async fn ask(send: &mut SendRequest<Full<Bytes>>, key: u64) {
     let request = Request::post(PATH)
         .header("host", "localhost")
         .header("content-type", "application/json")
-        .body(Full::new(Bytes::from(format!("{{\"payload\":\"key/{key}\"}}"))))
+        .body(Full::new(Bytes::from(format!("{{\"wait\":true,\"payload\":\"key/{key}\"}}"))))
         .expect("a whole request");
     send.ready().await.expect("the connection stays open");
     let response = send.send_request(request).await.expect("the daemon answers");

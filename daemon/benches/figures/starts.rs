@@ -69,7 +69,13 @@ impl Daemon {
                 command
             }
         };
-        command.arg(place.config()).env("NOTIFY_SOCKET", &notify).stdin(Stdio::piped()).stdout(Stdio::null());
+        command
+            .arg(place.config())
+            .env("NOTIFY_SOCKET", &notify)
+            .env_remove("STATE_DIRECTORY")
+            .env_remove("BEFFROI_SOCKET")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null());
         command.stderr(fs::File::create(place.folder().join("stderr")).expect("the folder can be written"));
         let watch = Watch::start();
         let mut daemon = Self { child: command.spawn().expect("the program can be started"), ready: 0.0 };
