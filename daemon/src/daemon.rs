@@ -185,6 +185,31 @@ pub fn check(file: &Path, base: &Base) -> Vec<Problem> {
     problems
 }
 
+/// A script that imports others is a version together with them: gives such workflows the digest of the whole, and the
+/// operations that keep it.
+fn with_imports(instance: &mut Instance, scripts: &Scripts) -> Vec<Op> {
+    let mut kept = Vec::new();
+    for workflow in instance.workflows.values_mut().filter(|w| w.source.contains("import")) {
+        let Ok(compiled) = scripts.compile(&workflow.script, &workflow.source) else { continue };
+        if compiled.imports.is_empty() {
+            continue;
+        }
+        let mut whole = workflow.source.to_string();
+        for import in &compiled.imports {
+            whole.push_str(&format!("\n// import {}\n{}", import.path, import.source));
+        }
+        let digest = Digest::of(whole.as_bytes());
+        Arc::make_mut(workflow).version = digest;
+        kept.push(Op::KeepScript {
+            digest,
+            name: workflow.script.display().to_string(),
+            source: whole.into(),
+            checked: checker(),
+        });
+    }
+    kept
+}
+
 impl Engine {
     /// Opens the store, takes over what was open, and is ready to turn. Nothing runs yet.
     ///
@@ -192,7 +217,7 @@ impl Engine {
     /// [`StartError`], with every problem at once.
     pub fn start(file: &Path, base: Base, injected: Injected) -> Result<Arc<Self>, StartError> {
         let loaded = config::load(file, &base).map_err(StartError::Problems)?;
-        let Loaded { instance, store, socket, files, warnings } = loaded;
+        let Loaded { mut instance, store, socket, files, warnings } = loaded;
         for warning in &warnings {
             tracing::warn!("{}", warning.render().trim_end());
         }
@@ -208,6 +233,7 @@ impl Engine {
         }
         let now = clock.now();
         let mut first = good;
+        first.extend(with_imports(&mut instance, &scripts));
         first.push(Op::NobodySends);
         store.commit(Change::new(now, first))?;
         let root = instance.scripts.clone();
@@ -493,7 +519,7 @@ impl Engine {
     /// # Errors
     /// Every problem; the configuration that was in force stays so.
     pub fn reload(&self) -> Result<Vec<Problem>, Vec<Problem>> {
-        let Loaded { instance, store, socket, files, warnings } = config::load(&self.source.file, &self.source.base)?;
+        let Loaded { mut instance, store, socket, files, warnings } = config::load(&self.source.file, &self.source.base)?;
         let mut problems = warnings;
         let fixed = [
             ("[store] path", store != self.store.path()),
@@ -510,6 +536,7 @@ impl Engine {
         if any_error(&problems) {
             return Err(problems);
         }
+        let kept = with_imports(&mut instance, &self.scripts);
         let now = self.clock.now();
         // The planner stands still meanwhile: no occurrence is planned by one configuration and run by half of another.
         let mut planner = self.planner.lock().unwrap_or_else(PoisonError::into_inner);
@@ -519,6 +546,7 @@ impl Engine {
         *self.source.files.lock().unwrap_or_else(PoisonError::into_inner) = files;
         // What waited for an account or a person to come back is looked at again.
         let mut ops = good;
+        ops.extend(kept);
         ops.push(Op::Wake { target: None });
         self.store.commit(Change::new(now, ops)).map_err(internal)?;
         for bell in [&self.pulse.planner, &self.pulse.outbox] {

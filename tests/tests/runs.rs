@@ -662,3 +662,21 @@ fn a_lost_answer_says_so_and_leaves_the_step_open() {
     stage.advance("1m");
     assert_eq!(stage.detail(RunId(2)).value, Some(json!("fine")));
 }
+
+#[test]
+fn a_run_names_the_version_of_its_script_with_all_it_imports() {
+    let mut world = World::new().workflow("greet", "", "import \"lib/words\" as words;\nwords::hello()");
+    world.file("scripts/lib/words.rhai", "fn hello() { \"good morning\" }");
+    let first = world.run("greet");
+    assert_eq!(first.value, Some("good morning".into()), "{:?}", first.row.error);
+    world.file("scripts/lib/words.rhai", "fn hello() { \"good evening\" }");
+    world.reconfigure(|config| config);
+    let second = world.run("greet");
+    assert_eq!(second.value, Some("good evening".into()));
+    assert_ne!(first.version, second.version, "another import is another version");
+    let kept = |world: &mut World, version: &str| {
+        world.ask(|db| beffroi::store::view::script(db, version)).map(|(_, source)| source).unwrap_or_default()
+    };
+    assert!(kept(&mut world, &first.version.unwrap()).contains("good morning"));
+    assert!(kept(&mut world, &second.version.unwrap()).contains("good evening"));
+}
