@@ -462,7 +462,7 @@ fn a_stop_is_orderly_by_command_and_by_signal() {
     assert!(shop.daemon().child.wait().unwrap().success());
     assert!(!shop.path("beffroi.sock").exists());
     assert!(!shop.path("beffroi.db-wal").exists(), "a daemon that ended well leaves one database file");
-    shop.start(&[]);
+    shop.start(&[("JOURNAL_STREAM", "8:1")]);
     assert_eq!(shop.say(&["state", "get", "count"]).good(), "1\n");
     shop.daemon().signal("TERM");
     assert!(shop.daemon().child.wait().unwrap().success());

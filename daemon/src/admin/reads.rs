@@ -4,6 +4,7 @@
 //! Never: changes anything.
 
 use super::shown::{self, instant};
+use super::writes::known_account;
 use super::{Answer, App, Refusal, answer, aside, metrics, unreadable, why as chain};
 use crate::domain::{DeliveryId, Json, PostId, RunId, Timestamp, WorkflowName, Zone};
 use crate::instance::{Instance, Workflow};
@@ -284,6 +285,10 @@ pub(super) async fn posts(State(app): State<Arc<App>>, query: Asked<PostsAsked>)
         let zone = app.engine.current.get().business.zone;
         let reader = app.engine.store.read().map_err(unreadable)?;
         let rows = view::posts(&reader, state.as_deref(), account.as_deref(), most).map_err(unreadable)?;
+        // An account that was removed from the configuration may still have posts.
+        if let Some(account) = account.filter(|_| rows.is_empty()) {
+            known_account(&app, &account)?;
+        }
         Ok(answer(&rows.iter().map(|row| shown::delivery(row, zone)).collect()))
     })
     .await

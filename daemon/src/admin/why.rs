@@ -5,8 +5,9 @@
 
 use super::words::{self, first_words, moment};
 use super::{App, Refusal, shown, unreadable};
+use crate::craft::show;
 use crate::delivery::opens_at;
-use crate::domain::{DeliveryId, Json, Language, Money, PostId, RunId, Timestamp, show_span};
+use crate::domain::{DeliveryId, Json, Language, Money, PostId, RunId, Timestamp};
 use crate::effects::{Guards, OnFail};
 use crate::instance::{Account, Instance, Workflow};
 use crate::problem::did_you_mean;
@@ -247,7 +248,7 @@ impl Asking<'_> {
             lines.push(self.pick(format!("prix toujours à {price}"), format!("price still {price}")));
         }
         if let Some(age) = guards.max_age.and_then(|ms| u64::try_from(ms).ok()) {
-            let age = show_span(Duration::from_millis(age));
+            let age = show::span(Duration::from_millis(age), self.language);
             lines.push(self.pick(format!("stock connu depuis moins de {age}"), format!("stock known for less than {age}")));
         }
         lines.push(
@@ -262,7 +263,9 @@ impl Asking<'_> {
 
     fn account(&self, account: &Account) -> Result<Json, Refusal> {
         let name = account.name.as_str();
-        let answer = match self.obstacle(account)? {
+        let obstacle = self.obstacle(account)?;
+        let free = obstacle.is_none();
+        let answer = match obstacle {
             Some(obstacle) => {
                 self.pick(format!("Rien ne part sur {name} : {obstacle}."), format!("Nothing goes out on {name}: {obstacle}."))
             }
@@ -273,11 +276,12 @@ impl Asking<'_> {
         };
         let mut chain = Chain::default();
         let next = view::open_deliveries(&self.reader, Some(name), 5).map_err(unreadable)?;
+        let colon = self.pick(" :", ":");
         let line = |row: &DeliveryRow| {
             let text = row.content["text"].as_str().unwrap_or_default();
             let reason = row.reason.as_deref().map(|r| format!(" — {}", first_words(r, 80))).unwrap_or_default();
             format!(
-                "{} {}, {}: {}{reason}",
+                "{} {}, {}{colon} {}{reason}",
                 row.id,
                 words::state(&row.state, self.language),
                 self.when(row.due),
@@ -290,12 +294,14 @@ impl Asking<'_> {
         let last = view::posts(&self.reader, Some("online"), Some(name), 3).map_err(unreadable)?;
         let line = |row: &DeliveryRow| {
             let at = row.settled_at.map(|at| self.when(at)).unwrap_or_default();
-            format!("{}, {at}: {}", row.id, first_words(row.content["text"].as_str().unwrap_or_default(), 60))
+            format!("{}, {at}{colon} {}", row.id, first_words(row.content["text"].as_str().unwrap_or_default(), 60))
         };
         let lines: Vec<String> = last.iter().map(line).collect();
         chain.add(self.pick("Derniers en ligne", "Last online"), if lines.is_empty() { &none } else { &lines });
         chain.add(self.pick("Règles du compte", "Rules of the account"), &self.rules(account));
-        Ok(chain.answer(name, "account", &answer))
+        let mut said = chain.answer(name, "account", &answer);
+        said["free"] = json!(free);
+        Ok(said)
     }
 
     fn rules(&self, account: &Account) -> Vec<String> {
@@ -308,7 +314,7 @@ impl Asking<'_> {
         }
         let ceilings = &account.ceilings;
         if !ceilings.spacing.is_zero() {
-            let span = show_span(ceilings.spacing);
+            let span = show::span(ceilings.spacing, self.language);
             lines.push(self.pick(format!("{span} au moins entre deux messages"), format!("at least {span} between two posts")));
         }
         let most = [
@@ -345,7 +351,7 @@ impl Asking<'_> {
         let spacing = account.ceilings.spacing;
         let armed = view::armed_since(&self.reader, name, self.now.minus(spacing), DeliveryId(0)).map_err(unreadable)?;
         Ok(armed.first().map(|last| last.plus(spacing)).filter(|free| *free > self.now).map(|free| {
-            let (span, at) = (show_span(spacing), self.when(free));
+            let (span, at) = (show::span(spacing, self.language), self.when(free));
             self.pick(
                 format!("{span} entre deux messages, donc pas avant {at}"),
                 format!("{span} between two posts, so not before {at}"),
@@ -387,7 +393,7 @@ impl Asking<'_> {
             let state = words::run_state(&run.state, self.language);
             let (trigger, due) = (words::trigger(run.trigger.word(), self.language), self.when(run.due));
             let many = if run.count > 1 { format!(" (×{})", run.count) } else { String::new() };
-            format!("{} {due}, {trigger}: {state}{many}{said}", run.run)
+            format!("{} {due}, {trigger}{} {state}{many}{said}", run.run, self.pick(" :", ":"))
         };
         let lines: Vec<String> = runs.iter().map(line).collect();
         let none = vec![self.pick("jamais", "never").to_owned()];

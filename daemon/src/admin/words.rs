@@ -105,7 +105,7 @@ pub fn trigger(word: &str, language: Language) -> &str {
         "schedule" => language.pick("par l'horaire", "by its schedule"),
         "hand" => language.pick("à la main", "by hand"),
         "event" => language.pick("par un événement", "by an event"),
-        "later" => language.pick("par un passage précédent", "by an earlier run"),
+        "later" => language.pick("pour un moment choisi", "for a moment that was chosen"),
         other => other,
     }
 }

@@ -333,7 +333,8 @@ pub(super) async fn freeze(State(app): State<Arc<App>>, body: Bytes) -> Answer {
     .await
 }
 
-fn known_account(app: &App, name: &str) -> Result<(), Refusal> {
+/// Refuses an account that the configuration does not have.
+pub(super) fn known_account(app: &App, name: &str) -> Result<(), Refusal> {
     let instance = app.engine.current.get();
     if instance.accounts.keys().any(|known| known.as_str() == name) {
         return Ok(());

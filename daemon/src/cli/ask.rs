@@ -189,9 +189,23 @@ impl Asking {
                 let reply = self.caller.post(&format!("/v1/deliveries/{}/{verb}", part(number)), &body)?;
                 text.push_str(&page::answered(delivery, verb, reader(reply.language)));
                 said.push(reply.json()?);
+                if verb != "done" && !self.as_json {
+                    text.push_str(&self.obstacle(delivery)?);
+                }
             }
         }
         Ok(if self.as_json { document(&Json::Array(said)) } else { Said::good(text) })
+    }
+
+    /// What an account may still hold back, so that nobody waits in vain for what they said yes to.
+    fn obstacle(&mut self, delivery: &Json) -> anyhow::Result<String> {
+        let target = delivery["target"].as_str().unwrap_or_default();
+        if delivery["kind"] == "notice" || target.is_empty() {
+            return Ok(String::new());
+        }
+        // Of an account that is no longer configured there is nothing more to say: the daemon said yes to the yes.
+        let Ok(reply) = self.caller.get(&format!("/v1/why/{}", part(target))) else { return Ok(String::new()) };
+        Ok(page::may_wait(&reply.json()?, reader(reply.language)))
     }
 
     fn reject(&mut self, ids: &[String], reason: Option<&str>, by: &str) -> anyhow::Result<Said> {

@@ -16,7 +16,7 @@ use crate::problem::{Problem, Severity, any_error};
 use crate::run::script::reference;
 use crate::schedule::cron::Schedule;
 use crate::service;
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -123,6 +123,9 @@ pub(super) fn feed(place: &str, allow_private: Vec<String>, as_json: bool) -> an
     let clock = Arc::new(SystemClock::new());
     let network = Egress::new(&Rules { allow_private, ..Rules::default() }, clock.clone())?;
     let lower = place.to_ascii_lowercase();
+    if let Some((scheme, _)) = lower.split_once("://").filter(|(scheme, _)| !["http", "https"].contains(scheme)) {
+        bail!("Feeds are read from files and from http and https addresses, not over {scheme}.");
+    }
     let source = if lower.starts_with("http://") || lower.starts_with("https://") {
         FeedSource::url(place)
     } else {
@@ -130,7 +133,13 @@ pub(super) fn feed(place: &str, allow_private: Vec<String>, as_json: bool) -> an
     };
     let language = own_language();
     let zone = own_zone();
-    let page = source.poll(&Call { now: clock.now(), network: &network, zone, language }, None).map_err(|e| anyhow!("{e}"))?;
+    let page = source.poll(&Call { now: clock.now(), network: &network, zone, language }, None).map_err(|error| {
+        // Here there is no configuration to write it into.
+        let sentence = error.to_string();
+        let host = sentence.split_once("allow_private = [\"").and_then(|(_, rest)| rest.split_once('"')).map(|(host, _)| host);
+        let hint = host.map(|host| format!(" For this command: --allow-private {host}")).unwrap_or_default();
+        anyhow!("{sentence}{hint}")
+    })?;
     for remark in &page.remarks {
         eprintln!("{remark}");
     }

@@ -34,6 +34,10 @@ impl Reader {
 
     fn quoted(self, text: &str, most: usize) -> String {
         let words = first_words(text, most);
+        // Quoted already, it gets no second pair.
+        if words.starts_with(['«', '"', '“']) {
+            return self.set(words);
+        }
         self.set(self.pick(format!("« {words} »"), format!("\"{words}\"")))
     }
 }
@@ -400,7 +404,8 @@ fn post_row(d: &Json, to: Reader) -> [String; 6] {
         to.when(when),
         words::state(text(d, "state"), to.language).to_owned(),
         first_words(content(d), 40),
-        first_words(text(d, "reason"), 60),
+        // Where it can be seen is too long for a table; 'why' says it.
+        if d["state"] == "online" { String::new() } else { first_words(text(d, "reason"), 60) },
     ]
 }
 
@@ -533,6 +538,11 @@ pub(super) fn nothing_to_answer(id: &str, language: Language) -> String {
         format!("{id} n'attend pas de réponse. Voyez : beffroi why {id}"),
         format!("{id} waits for no answer. See: beffroi why {id}"),
     )
+}
+
+/// What stands in the way of an account, in one line; nothing when it is free.
+pub(super) fn may_wait(why: &Json, to: Reader) -> String {
+    if why["free"] == false { format!("{}\n", to.set(text(why, "answer"))) } else { String::new() }
 }
 
 /// What a yes or no was given to: all of it, since that is what it covers.

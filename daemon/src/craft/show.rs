@@ -5,6 +5,7 @@
 
 use crate::domain::{Currency, Language};
 use chrono::{Datelike, NaiveDate};
+use std::time::Duration;
 
 /// The unbreakable space before `:`, `%` and currency signs, and inside `« »`.
 pub const WIDE: char = '\u{a0}';
@@ -100,6 +101,25 @@ pub fn money(minor: f64, currency: Currency, language: Language) -> String {
         Language::Fr => format!("{sign}{digits}{WIDE}{symbol}"),
         Language::En => format!("{sign}{symbol}{digits}"),
     }
+}
+
+/// A length of time as people say it, its two largest parts: `2 h`, `1 jour 12 h`.
+pub fn span(length: Duration, language: Language) -> String {
+    let mut left = length.as_secs();
+    let mut parts = Vec::new();
+    for (size, one, many) in [
+        (86_400, language.pick("jour", "day"), language.pick("jours", "days")),
+        (3_600, "h", "h"),
+        (60, "min", "min"),
+        (1, "s", "s"),
+    ] {
+        let count = left / size;
+        left %= size;
+        if count > 0 && parts.len() < 2 {
+            parts.push(format!("{count}{WIDE}{}", if count == 1 { one } else { many }));
+        }
+    }
+    if parts.is_empty() { format!("0{WIDE}s") } else { parts.join(" ") }
 }
 
 /// A count with its noun: `1 clic`, `312 clics`. French keeps the singular for zero.

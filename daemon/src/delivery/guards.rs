@@ -5,7 +5,8 @@
 //! old all hold the post.
 
 use crate::adapters::Stock;
-use crate::domain::{Language, Timestamp, show_span};
+use crate::craft::show;
+use crate::domain::{Language, Timestamp};
 use crate::effects::Guards;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +33,7 @@ pub(super) fn obstacle(
         let age = now.since(stock.as_of);
         if age > limit {
             // Named by its time, not by its age: the sentence stays the same from one look to the next.
-            let (from, limit) = (moment(stock.as_of), show_span(limit));
+            let (from, limit) = (moment(stock.as_of), show::span(limit, language));
             return Some(language.pick(
                 format!("le stock de « {} » date du {from}, il y a plus de {limit}", item.title),
                 format!("the stock of \"{}\" is from {from}, more than {limit} ago", item.title),

@@ -3,7 +3,8 @@
 //! In: the account's limits and when it posted before. Out: nothing, or when it may again, or that somebody must look.
 //! Never: reads a clock or the store.
 
-use crate::domain::{Language, Timestamp, Zone, show_span};
+use crate::craft::show;
+use crate::domain::{Language, Timestamp, Zone};
 use crate::instance::Account;
 use chrono::Timelike;
 use std::time::Duration;
@@ -53,8 +54,8 @@ pub(super) fn ceilings(
     let limits = &account.ceilings;
     if let Some(free) = armed.first().map(|last| last.plus(limits.spacing)).filter(|free| *free > now) {
         let text = language.pick(
-            format!("laisse {} entre deux messages", show_span(limits.spacing)),
-            format!("keeps {} between two posts", show_span(limits.spacing)),
+            format!("laisse {} entre deux messages", show::span(limits.spacing, language)),
+            format!("keeps {} between two posts", show::span(limits.spacing, language)),
         );
         return Some(Limit::Until(free, text));
     }
@@ -133,7 +134,7 @@ mod tests {
         let spaced = account(&[], ceilings_of(1, Duration::from_secs(600)));
         assert_eq!(
             ceilings(&spaced, &[at(95)], at(0), at(100), Language::En),
-            Some(Limit::Until(at(105), "keeps 10m between two posts".into())),
+            Some(Limit::Until(at(105), "keeps 10\u{a0}min between two posts".into())),
             "spacing comes first: it needs nobody"
         );
     }

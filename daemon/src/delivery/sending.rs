@@ -4,7 +4,8 @@
 //! Never: publishes what is not armed on disk, or again while it is unknown whether the first time took effect.
 
 use super::{Cleared, Content, Outbox, SHORTEST_WAIT, gone};
-use crate::domain::{Language, Timestamp, show_span};
+use crate::craft::show;
+use crate::domain::{Language, Timestamp};
 use crate::instance::Instance;
 use crate::kinds::{Finding, KindError, Outcome, Pause, Preparation, Receipt};
 use crate::store::view::DeliveryRow;
@@ -143,8 +144,8 @@ impl Outbox {
         let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1))).min(LONGEST_WAIT);
         let at = now.plus(wait).max(not_before.unwrap_or(Timestamp::EPOCH));
         let text = language.pick(
-            format!("{why} Nouvel essai dans {}.", show_span(at.since(now))),
-            format!("{why} Tried again in {}.", show_span(at.since(now))),
+            format!("{why} Nouvel essai dans {}.", show::span(at.since(now), language)),
+            format!("{why} Tried again in {}.", show::span(at.since(now), language)),
         );
         tracing::warn!(delivery = %row.id, account = %row.target, "{text}");
         self.step(row, "retrying", text, at, |m| m.attempt = !counted)

@@ -1,6 +1,6 @@
-//! The daemon's log, on standard error: for a person at a terminal, or for the journal.
+//! The daemon's log, on standard error: for a person, at a terminal or in a file, or for the journal.
 //!
-//! In: what the program says. Out: one line each; for the journal with its level in front, which it understands.
+//! In: what the program says. Out: one line each; for the journal with the number of its level in front, which it understands.
 //! Never: writes a file or rotates one: that is the journal's work.
 
 use crate::clock::{Clock, SystemClock};
@@ -16,11 +16,13 @@ use tracing_subscriber::registry::LookupSpan;
 pub fn start(level: Level) {
     let filter = EnvFilter::builder().with_default_directive(level.into()).with_env_var("BEFFROI_LOG").from_env_lossy();
     let terminal = std::io::stderr().is_terminal();
+    // The service manager says so when standard error leads to its journal.
+    let journal = !terminal && std::env::var_os("JOURNAL_STREAM").is_some();
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(terminal)
-        .event_format(Line { clock: terminal.then(SystemClock::new) })
+        .event_format(Line { clock: (!journal).then(SystemClock::new), colours: terminal })
         .finish();
     // A second log in one process is a test's; the first one stays.
     let _ = tracing::subscriber::set_global_default(log);
@@ -28,8 +30,10 @@ pub fn start(level: Level) {
 
 /// One line.
 struct Line {
-    /// Set at a terminal, where the time is not written by anybody else.
+    /// Set unless the journal listens: it writes the time itself.
     clock: Option<SystemClock>,
+    /// Whether the reader shows colours.
+    colours: bool,
 }
 
 impl<S, N> FormatEvent<S, N> for Line
@@ -43,7 +47,11 @@ where
             Some(clock) => {
                 let time = clock.now().utc().with_timezone(&chrono::Local).format("%H:%M:%S");
                 let (colour, word) = shown(level);
-                write!(out, "\u{1b}[2m{time}\u{1b}[0m \u{1b}[{colour}m{word}\u{1b}[0m ")?;
+                if self.colours {
+                    write!(out, "\u{1b}[2m{time}\u{1b}[0m \u{1b}[{colour}m{word}\u{1b}[0m ")?;
+                } else {
+                    write!(out, "{time} {word} ")?;
+                }
                 context.format_fields(out.by_ref(), event)?;
                 writeln!(out)
             }
