@@ -129,8 +129,8 @@ impl Report {
         })
     }
 
-    /// In plain words: what was done, and what to type next.
-    pub fn words(&self, language: Language, running: bool) -> String {
+    /// In plain words: what was done, and what to type next, with the program as it can be typed.
+    pub fn words(&self, language: Language, running: bool, program: &str) -> String {
         let mut out = String::new();
         let say = |fr: &str, en: &str| language.pick(fr.to_owned(), en.to_owned());
         let online: Vec<_> = self.posts(|d| d.state == "online").collect();
@@ -190,7 +190,7 @@ impl Report {
                 held.iter().find(|d| d.guards.is_some()).or(held.first()).map_or_else(|| "d1".to_owned(), |d| d.id.to_string());
             let _ = writeln!(
                 out,
-                "\n{}\n\n  export BEFFROI_SOCKET={socket}\n  beffroi posts\n  beffroi approve {draft}\n  beffroi why {stopped}\n  beffroi status\n\n{}\n",
+                "\n{}\n\n  export BEFFROI_SOCKET={socket}\n  {program} posts\n  {program} approve {draft}\n  {program} why {stopped}\n  {program} status\n\n{}\n",
                 say("Et maintenant, dans un autre terminal :", "And now, in another terminal:"),
                 say(
                     "Beffroi continue selon son horaire. Ctrl-C l'arrête proprement ; rien n'est perdu.",

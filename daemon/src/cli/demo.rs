@@ -22,13 +22,27 @@ fn round(engine: &Engine, folder: &Path) -> Result<Report, String> {
     Report::of(engine, folder, &runs)
 }
 
+/// How this program is typed: its name where the shell finds it, else its path.
+fn program() -> String {
+    const NAME: &str = "beffroi";
+    let Ok(own) = std::env::current_exe() else { return NAME.to_owned() };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).filter_map(|folder| folder.join(NAME).canonicalize().ok()).next();
+    if found == own.canonicalize().ok() {
+        return NAME.to_owned();
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    let shown = own.strip_prefix(&here).unwrap_or(&own).display().to_string();
+    if shown.contains(char::is_whitespace) { format!("\"{shown}\"") } else { shown }
+}
+
 /// `beffroi demo`
 pub(super) fn run(folder: &Path, once: bool, as_json: bool) -> anyhow::Result<Said> {
     service::start_log(tracing::Level::ERROR);
     let config = demo::prepare(folder, SystemClock::new().now()).map_err(|e| anyhow!(e))?;
     let folder = config.parent().unwrap_or(folder).to_owned();
     let shown = move |report: &Report, running: bool| {
-        if as_json { format!("{}\n", report.json()) } else { report.words(own_language(), running) }
+        if as_json { format!("{}\n", report.json()) } else { report.words(own_language(), running, &program()) }
     };
     if once {
         let (engine, _) = service::engine(&config, None)?;

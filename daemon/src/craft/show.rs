@@ -189,6 +189,17 @@ mod tests {
     }
 
     #[test]
+    fn a_length_of_time_is_told_by_its_two_largest_parts() {
+        let fr = |seconds| span(Duration::from_secs(seconds), Language::Fr);
+        assert_eq!(fr(7_200), "2\u{a0}h");
+        assert_eq!(fr(5_400), "1\u{a0}h 30\u{a0}min");
+        assert_eq!(fr(86_400 + 43_200), "1\u{a0}jour 12\u{a0}h");
+        assert_eq!(fr(3 * 86_400 + 61), "3\u{a0}jours 1\u{a0}min");
+        assert_eq!(fr(0), "0\u{a0}s");
+        assert_eq!(span(Duration::from_secs(172_800), Language::En), "2\u{a0}days");
+    }
+
+    #[test]
     fn numbers_are_written_in_the_readers_way() {
         assert_eq!(number(1234.5, Fr), "1\u{202f}234,5");
         assert_eq!(number(1234.5, En), "1,234.5");

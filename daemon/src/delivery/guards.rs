@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(said(Ok(stock(Some(0), 1_200)), now).unwrap(), "\"Tarte\" is sold out");
         assert!(said(Ok(stock(Some(1), 1_200)), now).unwrap().contains("only 1"));
         assert!(said(Ok(stock(Some(9), 1_300)), now).unwrap().contains("has changed: €13.00"));
-        assert!(said(Ok(stock(Some(9), 1_200)), 1_070_000).unwrap().contains("is from 1000000, more than 1m ago"));
+        assert!(said(Ok(stock(Some(9), 1_200)), 1_070_000).unwrap().contains("is from 1000000, more than 1\u{a0}min ago"));
         assert_eq!(said(Err("the file is being written".into()), now).unwrap(), "the file is being written");
         assert!(said(Ok(Arc::new(Stock::new(vec![], Timestamp::from_millis(now)))), now).unwrap().contains("in no catalog"));
     }
