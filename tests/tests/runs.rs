@@ -575,7 +575,7 @@ fn each_workflow_sees_each_signal_once_even_when_runs_meet() {
     );
     let stage = Stage::start(&config, &[("one", fresh), ("two", fresh)]);
     let page = Arc::new(Mutex::new(feed(&["a", "b"])));
-    let (shown, mut asked) = (page.clone(), 0);
+    let (shown, mut asked) = (page, 0);
     stage.when_asked(move |engine, _, _| {
         asked += 1;
         let now = shown.lock().expect("free").clone();
