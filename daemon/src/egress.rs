@@ -10,7 +10,6 @@ mod polite;
 pub use guard::{Allow, is_public, parse_allow};
 
 use crate::clock::Clock;
-use crate::domain::Timestamp;
 use crate::network::{Network, NetworkError, Request, Response, read_retry_after};
 use guard::{Guard, Refused, SharedAllow, TARGET, Target, check_url};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
@@ -141,12 +140,6 @@ impl Egress {
         let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
         (engine.reading, engine.writing) = (None, None);
         Ok(())
-    }
-
-    /// Until when the host of this URL asked to be left alone (429 or 503 with `Retry-After`), if that is still to come.
-    pub fn resting_until(&self, url: &str) -> Option<Timestamp> {
-        let url = Url::parse(url).ok()?;
-        self.shared.hosts.resting(url.host_str()?.trim_end_matches('.'), self.shared.clock.now())
     }
 
     fn start(&self, harmless: bool) -> Result<(tokio::runtime::Handle, Client), NetworkError> {

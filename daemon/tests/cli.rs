@@ -106,19 +106,19 @@ impl Said {
 
 impl From<Output> for Said {
     fn from(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let text = |bytes| String::from_utf8(bytes).expect("the program prints UTF-8");
         Self { out: text(output.stdout), err: text(output.stderr), status: output.status.code().unwrap_or(-1) }
     }
 }
 
 impl Shop {
     fn new() -> Self {
-        let shop = Self { folder: tempfile::tempdir().unwrap(), daemon: None };
-        std::fs::create_dir(shop.path("scripts")).unwrap();
+        let shop = Self { folder: tempfile::tempdir().expect("a temporary folder"), daemon: None };
+        std::fs::create_dir(shop.path("scripts")).expect("a new folder");
         for (name, text) in SCRIPTS {
-            std::fs::write(shop.path("scripts").join(name), text).unwrap();
+            std::fs::write(shop.path("scripts").join(name), text).expect("written");
         }
-        std::fs::write(shop.path("beffroi.toml"), CONFIG).unwrap();
+        std::fs::write(shop.path("beffroi.toml"), CONFIG).expect("written");
         shop
     }
 
@@ -152,30 +152,30 @@ impl Shop {
 
     /// One command to its end.
     fn say(&self, arguments: &[&str]) -> Said {
-        self.command(arguments).output().unwrap().into()
+        self.command(arguments).output().expect("the program starts").into()
     }
 
     /// Starts the daemon and waits until it says that it is ready.
     fn start(&mut self, environment: &[(&str, &str)]) {
         let path = self.path("notify");
         let _ = std::fs::remove_file(&path);
-        let notices = UnixDatagram::bind(&path).unwrap();
-        notices.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let log = std::fs::File::create(self.path("log")).unwrap();
+        let notices = UnixDatagram::bind(&path).expect("a socket in the folder of the test");
+        notices.set_read_timeout(Some(Duration::from_secs(20))).expect("a limit above zero");
+        let log = std::fs::File::create(self.path("log")).expect("a new file");
         let mut command = self.command(&["start"]);
         command.env("NOTIFY_SOCKET", &path).stderr(log).stdout(Stdio::null()).envs(environment.iter().copied());
-        let daemon = Daemon { child: command.spawn().unwrap(), notices };
+        let daemon = Daemon { child: command.spawn().expect("the program starts"), notices };
         daemon.until("READY=1", &self.path("log"));
         self.daemon = Some(daemon);
     }
 
     fn daemon(&mut self) -> &mut Daemon {
-        self.daemon.as_mut().unwrap()
+        self.daemon.as_mut().expect("a started daemon")
     }
 
     /// Waits until the daemon tells its service manager this.
     fn told(&self, word: &str) -> String {
-        self.daemon.as_ref().unwrap().until(word, &self.path("log"))
+        self.daemon.as_ref().expect("a started daemon").until(word, &self.path("log"))
     }
 }
 
@@ -196,7 +196,8 @@ impl Daemon {
     }
 
     fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        let sent =
+            Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().expect("kill is there");
         assert!(sent.success());
     }
 }
@@ -485,9 +486,9 @@ fn endless(shop: &Shop) {
 
 fn shop_with_an_endless_script() -> Shop {
     let mut shop = Shop::new();
-    std::fs::write(shop.path("scripts/endless.rhai"), "loop {}\n").unwrap();
+    std::fs::write(shop.path("scripts/endless.rhai"), "loop {}\n").expect("written");
     let more = "\n[workflows.endless]\nscript = \"endless.rhai\"\noperations = 5000000000\ntimeout = \"50s\"\n";
-    std::fs::write(shop.path("beffroi.toml"), CONFIG.to_owned() + more).unwrap();
+    std::fs::write(shop.path("beffroi.toml"), CONFIG.to_owned() + more).expect("written");
     shop.start(&[]);
     shop
 }

@@ -8,13 +8,13 @@ mod table;
 mod text;
 mod values;
 
+use super::stamp::Stamp;
 use crate::domain::{Currency, Digest, Language, Timestamp};
 use crate::kinds::{Call, Catalog, Failure, KindError, StockPage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use table::{Table, Terms};
@@ -46,25 +46,6 @@ struct Cursor {
     columns: BTreeMap<String, String>,
     products: usize,
     newline_at_end: bool,
-}
-
-/// What changes when a file does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Stamp {
-    size: u64,
-    inode: u64,
-    seconds: i64,
-    nanos: i64,
-}
-
-impl Stamp {
-    fn of(meta: &Metadata) -> Self {
-        Self { size: meta.size(), inode: meta.ino(), seconds: meta.mtime(), nanos: meta.mtime_nsec() }
-    }
-
-    fn time(self) -> Timestamp {
-        Timestamp::from_millis(self.seconds.saturating_mul(1_000).saturating_add(self.nanos / 1_000_000))
-    }
 }
 
 /// The file and the language its sentences are in.

@@ -114,13 +114,6 @@ impl LibraryItem {
     pub fn text_for(&self, network: &str) -> &str {
         self.variants.get(network).unwrap_or(&self.text)
     }
-
-    /// Whether its dates and its season allow this day.
-    pub fn is_valid_on(&self, day: NaiveDate) -> bool {
-        self.valid_from.is_none_or(|from| from <= day)
-            && self.valid_until.is_none_or(|until| day <= until)
-            && self.season.as_ref().is_none_or(|season| season.contains(day))
-    }
 }
 
 /// Reads a library whole. Items with a mistake are left out and all mistakes are told.

@@ -3,11 +3,11 @@
 //! In: paths. Out: SHA-256 in hexadecimal; a file that did not change is not read again.
 //! Never: keeps the bytes, or answers from memory for a file whose size, time or inode changed.
 
+use super::stamp::Stamp;
 use crate::domain::Digest;
 use std::collections::HashMap;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -15,21 +15,6 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Debug, Default)]
 pub struct MediaCache {
     seen: Mutex<HashMap<PathBuf, (Stamp, String)>>,
-}
-
-/// What changes when a file does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    size: u64,
-    inode: u64,
-    seconds: i64,
-    nanos: i64,
-}
-
-impl Stamp {
-    fn of(meta: &Metadata) -> Self {
-        Self { size: meta.size(), inode: meta.ino(), seconds: meta.mtime(), nanos: meta.mtime_nsec() }
-    }
 }
 
 impl MediaCache {

@@ -6,15 +6,16 @@
 mod contained;
 pub mod csv;
 pub mod feed;
+mod files;
 pub mod folder;
 mod hub;
 pub mod library;
 pub mod mailbox;
 pub mod media;
-
-mod files;
+mod stamp;
 
 pub use hub::{Adapters, Stock};
+
 #[cfg(test)]
 mod testing {
     use crate::domain::{Language, Timestamp};

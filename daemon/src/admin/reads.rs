@@ -246,7 +246,7 @@ pub(super) async fn runs(State(app): State<Arc<App>>, query: Asked<RunsAsked>) -
     .await
 }
 
-/// One run as everybody sees it. A read of a few microseconds.
+/// One run as everybody sees it.
 pub(super) fn run_of(app: &App, id: RunId) -> Result<Json, Refusal> {
     let zone = app.engine.current.get().business.zone;
     let found = app.engine.store.read().and_then(|reader| view::run(&reader, id)).map_err(unreadable)?;
@@ -256,12 +256,14 @@ pub(super) fn run_of(app: &App, id: RunId) -> Result<Json, Refusal> {
 
 /// `GET /v1/runs/{run}`
 pub(super) async fn run(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
-    Ok(answer(&run_of(&app, run_id(&id)?)?))
+    let id = run_id(&id)?;
+    aside(&app, move |app| Ok(answer(&run_of(app, id)?))).await
 }
 
 /// `GET /v1/runs/{run}/log`
 pub(super) async fn log(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
-    Ok(answer(&run_of(&app, run_id(&id)?)?["log"]))
+    let id = run_id(&id)?;
+    aside(&app, move |app| Ok(answer(&run_of(app, id)?["log"]))).await
 }
 
 #[derive(Deserialize)]
@@ -298,12 +300,15 @@ pub(super) async fn posts(State(app): State<Arc<App>>, query: Asked<PostsAsked>)
 pub(super) async fn post(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
     let wrong = || Refusal::wrong(format!("\"{id}\" is no post. Posts are named like p7; 'beffroi posts' lists them."));
     let id = PostId::parse(&id).ok_or_else(wrong)?;
-    let zone = app.engine.current.get().business.zone;
-    let rows = app.engine.store.read().and_then(|reader| view::deliveries_of(&reader, id)).map_err(unreadable)?;
-    if rows.is_empty() {
-        return Err(Refusal::missing(format!("There is no post {id}. 'beffroi posts' lists the latest.")));
-    }
-    Ok(answer(&rows.iter().map(|row| shown::delivery(row, zone)).collect()))
+    aside(&app, move |app| {
+        let zone = app.engine.current.get().business.zone;
+        let rows = app.engine.store.read().and_then(|reader| view::deliveries_of(&reader, id)).map_err(unreadable)?;
+        if rows.is_empty() {
+            return Err(Refusal::missing(format!("There is no post {id}. 'beffroi posts' lists the latest.")));
+        }
+        Ok(answer(&rows.iter().map(|row| shown::delivery(row, zone)).collect()))
+    })
+    .await
 }
 
 /// One delivery with its history.
@@ -318,7 +323,8 @@ pub(super) fn delivery_of(app: &App, id: DeliveryId) -> Result<Json, Refusal> {
 
 /// `GET /v1/deliveries/{delivery}`
 pub(super) async fn delivery(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
-    Ok(answer(&delivery_of(&app, delivery_id(&id)?)?))
+    let id = delivery_id(&id)?;
+    aside(&app, move |app| Ok(answer(&delivery_of(app, id)?))).await
 }
 
 /// `GET /v1/why/{subject}`

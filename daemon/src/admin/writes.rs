@@ -61,6 +61,7 @@ pub(super) async fn run(State(app): State<Arc<App>>, Path(name): Path<String>, b
         id = end => id.map_err(|_| stopping())?,
         _ = phase.wait_for(|phase| *phase == Phase::Ended) => return Err(stopping()),
     };
+    // Not set aside: the row was written a moment ago, and callers wait for this answer.
     Ok(answer(&run_of(&app, id)?))
 }
 
@@ -120,9 +121,12 @@ pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>, 
     if app.engine.board.cancel(id) {
         return Ok(answer(&json!({ "run": id, "cancelled": true })));
     }
-    let run = run_of(&app, id)?;
-    let state = run["state"].as_str().unwrap_or_default();
-    Err(Refusal::conflict(format!("{id} has ended already ({state}). See 'beffroi show {id}'.")))
+    aside(&app, move |app| {
+        let run = run_of(app, id)?;
+        let state = run["state"].as_str().unwrap_or_default();
+        Err(Refusal::conflict(format!("{id} has ended already ({state}). See 'beffroi show {id}'.")))
+    })
+    .await
 }
 
 fn commit(app: &App, ops: Vec<Op>) -> Result<usize, Refusal> {

@@ -92,7 +92,7 @@ enum Next {
     AskYes(String),
 }
 
-/// Content that may be sent: made by [`Outbox::clear`] only, which checks the seal.
+/// Content that may be sent: made by [`Outbox::clear_post`] and [`Outbox::clear_notice`] only, which check the seal.
 struct Cleared {
     content: Content,
     /// The mark of the freeze as it was seen: arming fails when somebody froze in between.

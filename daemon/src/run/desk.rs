@@ -15,7 +15,7 @@ use crate::kinds::Call;
 use crate::network::Network;
 use crate::schedule::board::Claim;
 use crate::store::{Change, CommitError, LogLine, MarkRead, NewOccurrence, Op, Store, TriggerKind, view};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -107,8 +107,6 @@ pub struct RunDesk {
     pub(super) steps: Vec<String>,
     /// How many requests each step has sent, to tell them apart at the other end.
     pub(super) sent: HashMap<String, u32>,
-    /// How often each function was called, by position in the table.
-    counts: BTreeMap<usize, u32>,
     log: Vec<LogLine>,
     dropped_lines: usize,
     calls: u32,
@@ -144,7 +142,6 @@ impl RunDesk {
             read_state: HashMap::new(),
             steps: Vec::new(),
             sent: HashMap::new(),
-            counts: BTreeMap::new(),
             log: Vec::new(),
             dropped_lines: 0,
             calls: 0,
@@ -233,12 +230,6 @@ impl RunDesk {
         (self.recorded, self.begun) = (true, true);
         Ok(())
     }
-
-    /// How often each function was called, by full name.
-    pub fn call_counts(&self) -> BTreeMap<String, u32> {
-        let functions = calls::functions();
-        self.counts.iter().map(|(index, count)| (functions[*index].full_name(), *count)).collect()
-    }
 }
 
 /// The ledger row of a run that was not recorded before it ran.
@@ -267,7 +258,7 @@ fn commit(error: CommitError) -> Refusal {
 
 impl Desk for RunDesk {
     fn call(&mut self, index: usize, arguments: Vec<Json>) -> Answer {
-        // The one gate: budget, deadline and cancellation first, then the record, then the work.
+        // The one gate: cancellation and deadline first, then the count, which goes into the run's row, then the work.
         if let Some(stop) = self.stop() {
             return Err(stop.into());
         }
@@ -276,7 +267,6 @@ impl Desk for RunDesk {
         if self.calls > most {
             return Err(Stop::Calls(most).into());
         }
-        *self.counts.entry(index).or_default() += 1;
         calls::answer(self, index, arguments)
     }
 

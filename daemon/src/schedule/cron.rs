@@ -23,8 +23,8 @@
 //!   holds where a zone drops a whole day: times of that day are due once, when the next day begins.
 //!
 //! # How it works
-//! Days and times of day are two small calendars on the `cron` crate ([`calendar`]), searched in *naive local time*, where
-//! no clock ever changes. The result is carried into the zone with a table of the zone's offsets ([`zone`]). Expressions
+//! Days and times of day are two small calendars on the `cron` crate (`calendar`), searched in *naive local time*, where
+//! no clock ever changes. The result is carried into the zone with a table of the zone's offsets (`zone`). Expressions
 //! that agree in a half share it, so 100,000 workflows need little more memory than their texts.
 //!
 //! Time goes from the local start of 1970 to the end of 2099 in UTC; after that there is nothing.

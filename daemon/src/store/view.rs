@@ -706,13 +706,6 @@ pub fn delivery_counts(db: &Connection) -> Result<Vec<(String, i64)>> {
         .collect()
 }
 
-/// How many occurrences met each fate, stretches counted whole; open ones under `open`.
-pub fn fate_counts(db: &Connection) -> Result<Vec<(String, i64)>> {
-    db.prepare_cached("SELECT coalesce(fate, 'open') AS word, sum(count) FROM occurrence GROUP BY word ORDER BY word")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect()
-}
-
 /// Which program version found no error in a script.
 pub fn script_checked(db: &Connection, digest: &str) -> Result<Option<String>> {
     db.prepare_cached("SELECT checked FROM script WHERE digest = ?1")?.query_row([digest], |row| row.get(0)).optional()

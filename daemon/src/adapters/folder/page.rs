@@ -5,6 +5,7 @@
 
 use super::Written;
 use crate::adapters::media::Shape;
+use crate::craft::show;
 use crate::domain::{Language, Timestamp, Zone};
 use crate::kinds::Call;
 use chrono::{Datelike, NaiveDate, Timelike};
@@ -186,48 +187,8 @@ fn initials(business: &str) -> String {
     chosen.into_iter().flat_map(char::to_uppercase).collect()
 }
 
-fn day_words(day: NaiveDate, language: Language) -> String {
-    let weekday = day.weekday().num_days_from_monday() as usize;
-    let month = day.month0() as usize;
-    match language {
-        Language::Fr => {
-            let weekdays = ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"];
-            let months = [
-                "janvier",
-                "février",
-                "mars",
-                "avril",
-                "mai",
-                "juin",
-                "juillet",
-                "août",
-                "septembre",
-                "octobre",
-                "novembre",
-                "décembre",
-            ];
-            let number = if day.day() == 1 { "1er".to_owned() } else { day.day().to_string() };
-            format!("{} {number} {} {}", weekdays[weekday], months[month], day.year())
-        }
-        Language::En => {
-            let weekdays = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-            let months = [
-                "January",
-                "February",
-                "March",
-                "April",
-                "May",
-                "June",
-                "July",
-                "August",
-                "September",
-                "October",
-                "November",
-                "December",
-            ];
-            format!("{} {} {} {}", weekdays[weekday], day.day(), months[month], day.year())
-        }
-    }
+fn day_words(date: NaiveDate, language: Language) -> String {
+    format!("{} {} {}", show::weekday(date, language), show::day(date, language), date.year())
 }
 
 fn hour_words(at: Timestamp, zone: Zone, language: Language) -> String {
@@ -448,8 +409,8 @@ mod tests {
     fn dates_and_numbers_are_in_the_readers_language() {
         let at = Timestamp::parse("2026-03-01T08:05:00+01:00").expect("a time");
         let zone = chrono_tz::Europe::Paris;
-        assert_eq!(day_words(at.day(zone), Language::Fr), "dimanche 1er mars 2026");
-        assert_eq!(day_words(at.day(zone), Language::En), "Sunday 1 March 2026");
+        assert_eq!(day_words(at.day(zone), Language::Fr), "dimanche 1er\u{a0}mars 2026");
+        assert_eq!(day_words(at.day(zone), Language::En), "Sunday 1\u{a0}March 2026");
         assert_eq!(hour_words(at, zone, Language::Fr), "8\u{a0}h\u{a0}05");
         assert_eq!(count_words(1, 2200, Language::Fr), "1 sur 2\u{202f}200 caractère");
         assert_eq!(initials("Boulangerie du Beffroi"), "BB");

@@ -96,7 +96,7 @@ fn a_post_is_a_text_a_page_and_a_line_in_the_list() {
         "Boulangerie &lt;du&gt; Beffroi",
         "Le pain &lt;b&gt;du&lt;&#x2f;b&gt; jour\n<span class=\"tag\">#pain</span> &amp; co",
         "alt=\"Une &quot;miche&quot; dorée\"",
-        "dimanche 22 novembre 2026 à\u{a0}9\u{a0}h\u{a0}30",
+        "dimanche 22\u{a0}novembre 2026 à\u{a0}9\u{a0}h\u{a0}30",
         "--net: #1877f2",
         "<b>a.example</b>",
     ] {

@@ -1,4 +1,7 @@
 //! The run itself, shared state, events, notices, HTTP, and small tools: json, text, time, log.
+//!
+//! In: the desk and checked arguments. Out: answers, and on the desk what the run wants changed, told or asked elsewhere.
+//! Never: writes state, events or notices itself; and posts to the outside only inside a step.
 
 use super::fields::{Args, when};
 use super::{Row, may, need, row};

@@ -1,4 +1,7 @@
 //! The content library, and the figures of the week.
+//!
+//! In: the library and the metric rows as they are now. Out: the next item for an account, the week's digest.
+//! Never: decides by itself; the choices are `craft`'s.
 
 use super::fields::Args;
 use super::posts::posts_mark;

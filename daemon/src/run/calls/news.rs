@@ -1,4 +1,7 @@
 //! What the feeds bring, and what rises in it.
+//!
+//! In: what the feeds give and what the store kept of them. Out: new signals for this workflow, topics that rise.
+//! Never: shows a workflow the same signal twice, once the run that saw it is committed.
 
 use super::fields::Args;
 use super::{Row, may, row};

@@ -1,4 +1,7 @@
 //! Planning posts, looking at what was planned, withdrawing what was not sent.
+//!
+//! In: a map that says what to post, where and when. Out: planned posts on the desk, or a sentence that says what is wrong.
+//! Never: sends anything; that begins with the rows of the run's commit.
 
 use super::fields::{Args, Fields};
 use super::{Row, may, need, row};

@@ -1,4 +1,7 @@
 //! What the shop really has, and what it costs.
+//!
+//! In: the catalogs as last read. Out: products with stock and price, and the moment for which they are true.
+//! Never: takes a product nobody knows for one that is sold out.
 
 use super::fields::Args;
 use super::{Row, may, need, row};
