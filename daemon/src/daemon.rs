@@ -12,7 +12,7 @@ use crate::delivery::Outbox;
 use crate::domain::{Digest, Json, RunId, Timestamp, WorkflowName};
 use crate::instance::{Current, Instance};
 use crate::network::Network;
-use crate::problem::{Problem, any_error};
+use crate::problem::{Problem, any_error, perhaps};
 use crate::pulse::Pulse;
 use crate::run::calls;
 use crate::run::desk::Tools;
@@ -465,8 +465,7 @@ impl Engine {
     pub fn workflow(&self, name: &str) -> Result<Arc<crate::instance::Workflow>, String> {
         let instance = self.current.get();
         instance.workflows.get(name).cloned().ok_or_else(|| {
-            let near = crate::problem::did_you_mean(name, instance.workflows.keys().map(WorkflowName::as_str));
-            let near = near.map(|n| format!(" Did you mean \"{n}\"?")).unwrap_or_default();
+            let near = perhaps(name, instance.workflows.keys().map(WorkflowName::as_str));
             format!("There is no workflow \"{name}\".{near} 'beffroi workflows' lists them.")
         })
     }

@@ -137,6 +137,11 @@ pub fn did_you_mean<'a>(written: &str, known: impl IntoIterator<Item = &'a str>)
         .map(|(_, k)| k)
 }
 
+/// The nearest of `known` as a question that follows a sentence, with the space before it; empty when nothing is near.
+pub fn perhaps<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    did_you_mean(written, known).map(|near| format!(" Did you mean \"{near}\"?")).unwrap_or_default()
+}
+
 fn floor_boundary(text: &str, at: usize) -> usize {
     let mut at = at.min(text.len());
     while !text.is_char_boundary(at) {
@@ -165,5 +170,7 @@ mod tests {
     fn near_words_are_offered_and_far_ones_are_not() {
         assert_eq!(did_you_mean("shedule", ["schedule", "script"]), Some("schedule"));
         assert_eq!(did_you_mean("zzz", ["schedule", "script"]), None);
+        assert_eq!(perhaps("shedule", ["schedule", "script"]), " Did you mean \"schedule\"?");
+        assert_eq!(perhaps("zzz", ["schedule", "script"]), "");
     }
 }

@@ -10,7 +10,7 @@ use crate::delivery::opens_at;
 use crate::domain::{DeliveryId, Json, Language, Money, PostId, RunId, Timestamp};
 use crate::effects::{Guards, OnFail};
 use crate::instance::{Account, Instance, Workflow};
-use crate::problem::did_you_mean;
+use crate::problem::perhaps;
 use crate::store::Reader;
 use crate::store::view::{self, DeliveryRow, RunRow};
 use serde_json::json;
@@ -40,7 +40,7 @@ pub(super) fn why(app: &App, subject: &str) -> Result<Json, Refusal> {
     }
     let names = asking.instance.accounts.keys().map(crate::domain::AccountName::as_str);
     let names = names.chain(asking.instance.workflows.keys().map(crate::domain::WorkflowName::as_str));
-    let near = did_you_mean(subject, names).map(|n| format!(" Did you mean \"{n}\"?")).unwrap_or_default();
+    let near = perhaps(subject, names);
     Err(Refusal::missing(format!(
         "\"{subject}\" is neither a delivery (d12) nor a post (p7), nor an account or a workflow of the configuration.{near}"
     )))

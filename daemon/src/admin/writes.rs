@@ -5,9 +5,9 @@
 
 use super::reads::{Asked, asked, delivery_id, delivery_of, run_id, run_of};
 use super::{Answer, App, Phase, Refusal, answer, aside, shown, unreadable};
-use crate::domain::{DeliveryId, Json, Language, RunId, Timestamp};
+use crate::domain::{AccountName, DeliveryId, Json, Language, RunId, Timestamp};
 use crate::kinds::Receipt;
-use crate::problem::did_you_mean;
+use crate::problem::perhaps;
 use crate::store::view;
 use crate::store::{Change, DeliveryMove, Op};
 use axum::body::Bytes;
@@ -343,9 +343,10 @@ pub(super) fn known_account(app: &App, name: &str) -> Result<(), Refusal> {
     if instance.accounts.keys().any(|known| known.as_str() == name) {
         return Ok(());
     }
-    let near = did_you_mean(name, instance.accounts.keys().map(crate::domain::AccountName::as_str));
-    let near = near.map(|n| format!(" Did you mean \"{n}\"?")).unwrap_or_default();
-    Err(Refusal::missing(format!("There is no account \"{name}\" in the configuration.{near}")))
+    let near = perhaps(name, instance.accounts.keys().map(AccountName::as_str));
+    Err(Refusal::missing(format!(
+        "There is no account \"{name}\" in the configuration.{near} Write it as it stands under [accounts]."
+    )))
 }
 
 #[derive(Deserialize)]

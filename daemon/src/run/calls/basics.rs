@@ -10,6 +10,7 @@ use crate::domain::{Digest, Json, PersonName, Timestamp};
 use crate::effects::{PlannedEvent, PlannedNotice, PlannedRun};
 use crate::kinds::Notice;
 use crate::network::{NetworkError, Request};
+use crate::problem::perhaps;
 use crate::run::desk::{Answer, RunDesk};
 use crate::run::function::Kind;
 use crate::run::function::Kind::{Any, Instant, List, Map, Text, When, Whole};
@@ -140,7 +141,7 @@ fn setting(desk: &mut RunDesk, mut args: Args) -> Answer {
     }
     let known: Vec<&str> =
         desk.facts.workflow.settings.as_object().map(|m| m.keys().map(String::as_str).collect()).unwrap_or_default();
-    let near = crate::problem::did_you_mean(&name, known).map(|n| format!(" Did you mean \"{n}\"?")).unwrap_or_default();
+    let near = perhaps(&name, known);
     let sentence = format!(
         "the workflow \"{}\" has no setting \"{name}\".{near} Add it under settings, or give a default.",
         desk.workflow()

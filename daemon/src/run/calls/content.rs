@@ -1,7 +1,8 @@
 //! The content library, and the figures of the week.
 //!
-//! In: the library and the metric rows as they are now. Out: the next item for an account, the week's digest.
-//! Never: decides by itself; the choices are `craft`'s.
+//! In: the library, what was posted, the metric rows. Out: the next item for an account with its reasons, and the week as figures
+//! and as a digest.
+//! Never: chooses or judges; `craft` does, from what is gathered here.
 
 use super::fields::Args;
 use super::posts::posts_mark;
@@ -23,6 +24,8 @@ use std::time::Duration;
 
 /// Posts of an account that are looked at for themes and likeness.
 const LOOK_BACK: usize = 12;
+
+const NO_LIBRARY: &str = "there is no [library] in the configuration. Add one with its folder.";
 
 pub(super) const ROWS: &[Row] = &[
     row!(Read library::next(need("account", Text, "an account's name"), may("wish", Map, "format, theme")) -> Map,
@@ -54,8 +57,12 @@ fn text_with_tags(item: &LibraryItem, text: &str) -> String {
 impl RunDesk {
     /// An item of the library, as it is posted.
     pub(super) fn library_item(&self, id: &str) -> Result<PlannedItem, String> {
-        let config = self.instance.library.as_ref().ok_or("there is no [library] in the configuration.")?;
-        let item = self.tools.adapters.library_item(config, id).ok_or_else(|| format!("the library has no item \"{id}\"."))?;
+        let config = self.instance.library.as_ref().ok_or(NO_LIBRARY)?;
+        let item = self
+            .tools
+            .adapters
+            .library_item(config, id)
+            .ok_or_else(|| format!("the library has no item \"{id}\". library::items() lists what it has."))?;
         Ok(PlannedItem {
             text: text_with_tags(&item, &item.text),
             variants: item.variants.iter().map(|(network, text)| (network.clone(), text_with_tags(&item, text))).collect(),
@@ -76,7 +83,7 @@ fn next(desk: &mut RunDesk, mut args: Args) -> Answer {
     let account = desk.account(&name).map_err(|sentence| args.refuse(&sentence))?;
     let instance = desk.instance.clone();
     let Some(config) = &instance.library else {
-        return Err(args.refuse("there is no [library] in the configuration. Add one with its folder."));
+        return Err(args.refuse(NO_LIBRARY));
     };
     let (library, by_id) = desk.tools.adapters.library(config);
     // Whoever plans a post for this account meanwhile makes this choice be made again.
@@ -149,7 +156,7 @@ fn next(desk: &mut RunDesk, mut args: Args) -> Answer {
 
 fn items(desk: &mut RunDesk, args: Args) -> Answer {
     let Some(config) = &desk.instance.library else {
-        return Err(args.refuse("there is no [library] in the configuration. Add one with its folder."));
+        return Err(args.refuse(NO_LIBRARY));
     };
     let (library, _) = desk.tools.adapters.library(config);
     Ok(library

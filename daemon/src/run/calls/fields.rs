@@ -4,7 +4,7 @@
 //! Never: ignores a key it does not know: a slip of the hand would change what happens without a word.
 
 use crate::domain::{Json, Timestamp, parse_span};
-use crate::problem::did_you_mean;
+use crate::problem::perhaps;
 use crate::run::function::{Function, Refusal};
 use serde_json::Map;
 use std::time::Duration;
@@ -189,7 +189,7 @@ impl Fields {
     /// Says so when a key is left that nobody asked for.
     pub(super) fn end(self) -> Result<(), Refusal> {
         let Some(key) = self.map.keys().next() else { return Ok(()) };
-        let near = did_you_mean(key, self.known.iter().copied()).map(|k| format!(" Did you mean \"{k}\"?")).unwrap_or_default();
+        let near = perhaps(key, self.known.iter().copied());
         Err(Refusal::Error(format!("{} does not know the key \"{key}\".{near} It takes: {}.", self.of, self.known.join(", "))))
     }
 }

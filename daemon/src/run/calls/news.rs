@@ -6,10 +6,11 @@
 use super::fields::Args;
 use super::{Row, may, row};
 use crate::craft::topics::{self, Inquiry, Sighting};
-use crate::domain::Json;
+use crate::domain::{FeedName, Json};
 use crate::effects::FeedRead;
 use crate::instance::Feed;
 use crate::kinds::{KindError, Signal};
+use crate::problem::perhaps;
 use crate::run::desk::{Answer, RunDesk};
 use crate::run::function::Kind::Map;
 use crate::run::function::Refusal;
@@ -35,8 +36,13 @@ fn chosen(desk: &RunDesk, names: Option<&[String]>) -> Result<Vec<Feed>, Refusal
         Some(names) => names
             .iter()
             .map(|name| {
-                let found = desk.instance.feeds.values().find(|f| f.name.as_str() == name).cloned();
-                found.ok_or_else(|| Refusal::Error(format!("There is no feed \"{name}\" under [feeds].")))
+                let feeds = &desk.instance.feeds;
+                feeds.values().find(|f| f.name.as_str() == name).cloned().ok_or_else(|| {
+                    let near = perhaps(name, feeds.keys().map(FeedName::as_str));
+                    Refusal::Error(format!(
+                        "There is no feed \"{name}\" under [feeds].{near} Name one of those, or add this one."
+                    ))
+                })
             })
             .collect(),
     }

@@ -6,10 +6,11 @@
 use super::fields::{Args, Fields};
 use super::{Row, may, need, row};
 use crate::craft::words;
-use crate::domain::{AccountName, Json, Timestamp};
+use crate::domain::{AccountName, CatalogName, Json, Timestamp};
 use crate::effects::{Effects, Guards, OnFail, PlannedDelivery, PlannedPost, Withdrawal};
 use crate::instance::Account;
 use crate::kinds::{Media, Outgoing};
+use crate::problem::perhaps;
 use crate::run::desk::{Answer, RunDesk};
 use crate::run::function::Kind::{Map, Text};
 use crate::run::function::Refusal;
@@ -41,9 +42,8 @@ impl RunDesk {
     pub(super) fn account(&self, name: &str) -> Result<Account, String> {
         let own = &self.facts.workflow.accounts;
         let Some((_, account)) = self.instance.accounts.iter().find(|(n, _)| n.as_str() == name) else {
-            let near = crate::problem::did_you_mean(name, self.instance.accounts.keys().map(|n| n.as_str()));
-            let near = near.map(|n| format!(" Did you mean \"{n}\"?")).unwrap_or_default();
-            return Err(format!("there is no account \"{name}\" under [accounts].{near}"));
+            let near = perhaps(name, self.instance.accounts.keys().map(AccountName::as_str));
+            return Err(format!("there is no account \"{name}\" under [accounts].{near} Name one of those, or add this one."));
         };
         if !own.is_empty() && !own.iter().any(|n| n.as_str() == name) {
             return Err(format!(
@@ -207,7 +207,9 @@ fn read_guards(desk: &RunDesk, mut given: Fields, on_fail: OnFail) -> Result<Gua
     if let Some(name) = &catalog
         && !desk.instance.catalogs.keys().any(|c| c.as_str() == name)
     {
-        return Err(given.refuse(&format!("there is no catalog \"{name}\" under [catalogs].")));
+        let near = perhaps(name, desk.instance.catalogs.keys().map(CatalogName::as_str));
+        let text = format!("there is no catalog \"{name}\" under [catalogs].{near} Name one of those, or add this one.");
+        return Err(given.refuse(&text));
     }
     if desk.instance.catalogs.is_empty() {
         return Err(

@@ -6,9 +6,10 @@
 use super::fields::Args;
 use super::{Row, may, need, row};
 use crate::adapters::Stock;
-use crate::domain::{Json, Timestamp};
+use crate::domain::{CatalogName, Json, Timestamp};
 use crate::instance::CatalogConfig;
 use crate::kinds::Item;
+use crate::problem::perhaps;
 use crate::run::desk::{Answer, RunDesk};
 use crate::run::function::Kind::{Map, Text};
 use crate::run::function::Refusal;
@@ -30,7 +31,9 @@ impl RunDesk {
         let chosen: Vec<&CatalogConfig> =
             instance.catalogs.values().filter(|c| catalog.is_none_or(|name| name == c.name.as_str())).collect();
         if let (Some(name), true) = (catalog, chosen.is_empty()) {
-            return Err(Refusal::Error(format!("There is no catalog \"{name}\" under [catalogs].")));
+            let near = perhaps(name, instance.catalogs.keys().map(CatalogName::as_str));
+            let text = format!("There is no catalog \"{name}\" under [catalogs].{near} Name one of those, or add this one.");
+            return Err(Refusal::Error(text));
         }
         let mut stocks = Vec::new();
         let mut problems = Vec::new();
