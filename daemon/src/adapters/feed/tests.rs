@@ -395,7 +395,7 @@ fn a_file_is_read_when_it_changes() {
     let french = source.poll(&Call { language: Language::Fr, ..call(&net) }, None).expect_err("no file");
     assert!(french.failure().message.contains("n'existe pas"), "{french}");
     let folder = FeedSource::file(dir.path()).poll(&call(&net), None).expect_err("a folder");
-    assert!(matches!(&folder, KindError::Reject(f) if f.code == "file-unreadable"), "{folder:?}");
+    assert!(matches!(&folder, KindError::Reject(f) if f.code == "not-a-file"), "{folder:?}");
 
     std::fs::write(&path, rss("<item><title>a</title></item>")).expect("written");
     let first = source.poll(&call(&net), None).expect("a feed");
