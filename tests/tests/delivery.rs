@@ -271,7 +271,7 @@ fn data_that_is_old_missing_or_unreadable_lets_nothing_pass() {
     post(&mut world, json!({ "text": "Dropped.", "guards": { "sku": "FLAN" }, "on_fail": "drop" }));
     world.advance("7h");
     let (held, reason) = world.delivery(1);
-    assert_eq!((held.as_str(), reason.contains("09:00, more than 6h ago")), ("held", true), "{reason}");
+    assert_eq!((held.as_str(), reason.contains("09:00, more than 6\u{a0}h ago")), ("held", true), "{reason}");
     assert_eq!(world.delivery(2), ("held".into(), "the product FLAN is in no catalog".into()));
     assert_eq!(world.delivery(3), ("cancelled".into(), "the product FLAN is in no catalog".into()));
     // Nothing is known after a restart with a file that cannot be read.

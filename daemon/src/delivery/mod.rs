@@ -340,11 +340,8 @@ impl Outbox {
         }
         let armed = view::armed_since(&reader, &row.target, now.minus(limits::DAY.max(account.ceilings.spacing)), row.id)?;
         match limits::ceilings(account, &armed, mended, now, language) {
-            Some(Limit::Until(free, text)) => {
-                let at = moment(free);
-                let text = language.pick(format!("{text}, pas avant le {at}"), format!("{text}, not before {at}"));
-                return Ok(Next::Wait("held", text, free));
-            }
+            // Without the moment, which moves with every post that leaves: the sentence stays, and waiting writes nothing.
+            Some(Limit::Until(free, text)) => return Ok(Next::Wait("held", text, free)),
             Some(Limit::Trip(text)) => return Ok(Next::Trip(text)),
             None => {}
         }
