@@ -289,7 +289,7 @@ pub(super) async fn posts(State(app): State<Arc<App>>, query: Asked<PostsAsked>)
         let rows = view::posts(&reader, state.as_deref(), account.as_deref(), most).map_err(unreadable)?;
         // An account that was removed from the configuration may still have posts.
         if let Some(account) = account.filter(|_| rows.is_empty()) {
-            known_account(&app, &account)?;
+            known_account(app, &account)?;
         }
         Ok(answer(&rows.iter().map(|row| shown::delivery(row, zone)).collect()))
     })

@@ -340,7 +340,7 @@ impl Outbox {
         }
         let armed = view::armed_since(&reader, &row.target, now.minus(limits::DAY.max(account.ceilings.spacing)), row.id)?;
         match limits::ceilings(account, &armed, mended, now, language) {
-            // Without the moment: it moves with every post that goes out, and the row would be written again each time.
+            // Without the moment, which moves with every post that leaves: the sentence stays, and waiting writes nothing.
             Some(Limit::Until(free, text)) => return Ok(Next::Wait("held", text, free)),
             Some(Limit::Trip(text)) => return Ok(Next::Trip(text)),
             None => {}
