@@ -358,7 +358,7 @@ impl Outbox {
         let language = instance.business.language;
         let guards: Guards = match serde_json::from_value(row.guards.clone()?) {
             Ok(guards) => guards,
-            Err(error) => return Some(Next::End("dead", format!("its guards cannot be read: {error}"))),
+            Err(error) => return Some(unreadable(("ses conditions", "its guards"), &error, language)),
         };
         let known: Vec<(std::time::Duration, Result<Arc<Stock>, String>)> = instance
             .catalogs
@@ -381,7 +381,7 @@ impl Outbox {
         }
         let post: Outgoing = match serde_json::from_value(row.content.clone()) {
             Ok(post) => post,
-            Err(error) => return Next::End("dead", format!("its content cannot be read: {error}")),
+            Err(error) => return unreadable(CONTENT, &error, language),
         };
         let channel = self.adapters.channel(instance, account);
         let objections = channel.objections(&post);
@@ -402,7 +402,7 @@ impl Outbox {
         };
         match serde_json::from_value(row.content.clone()) {
             Ok(notice) => Next::Send(Cleared { content: Content::Notice(notice, self.adapters.notifier(person)), freeze }),
-            Err(error) => Next::End("dead", format!("its content cannot be read: {error}")),
+            Err(error) => unreadable(CONTENT, &error, language),
         }
     }
 
@@ -468,6 +468,18 @@ fn gone(row: &DeliveryRow, language: Language) -> &'static str {
     } else {
         language.pick("le compte n'est plus dans la configuration", "the account is no longer in the configuration")
     }
+}
+
+const CONTENT: (&str, &str) = ("son contenu", "its content");
+
+/// The end of a delivery whose row holds something that this program cannot read.
+fn unreadable(what: (&str, &str), error: &serde_json::Error, language: Language) -> Next {
+    let (fr, en) = what;
+    let text = language.pick(
+        format!("{fr} ne se lit pas ({error})\u{a0}; rien n'est parti, relancez le programme qui l'a prévu"),
+        format!("{en} cannot be read ({error}); nothing was sent, run the workflow that planned it again"),
+    );
+    Next::End("dead", text)
 }
 
 /// Content that is not what its seal says, or a yes to something else: a person must look.
