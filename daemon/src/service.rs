@@ -9,7 +9,7 @@ mod watch;
 pub use log::start as start_log;
 
 use crate::admin::{self, App, Phase, Reload, socket};
-use crate::clock::{Dice, SystemClock};
+use crate::clock::{Dice, Nudge, SystemClock};
 use crate::config::Base;
 use crate::daemon::{Engine, Injected, Workers};
 use crate::egress::{Egress, Rules};
@@ -172,7 +172,7 @@ async fn serve(app: &Arc<App>, workers: Workers, listening: &socket::Listening, 
         let engine = engine.clone();
         tokio::task::spawn_blocking(move || first(&engine));
     }
-    let watchdog = tokio::spawn(feed_watchdog(engine.clone()));
+    feed_watchdog(&engine).context("The machine gives no more threads. Stop something else, then start again")?;
     let mut phase = app.phase();
     let failed = loop {
         tokio::select! {
@@ -208,7 +208,6 @@ async fn serve(app: &Arc<App>, workers: Workers, listening: &socket::Listening, 
             std::process::exit(130);
         }
     }
-    watchdog.abort();
     app.enter(Phase::Ended);
     if let Some(done) = failed {
         return done.context("The admin server has ended")?.context("The admin server has ended");
@@ -225,16 +224,22 @@ async fn again(app: &Arc<App>) {
     let _ = tokio::task::spawn_blocking(move || app.reload().is_ok()).await;
 }
 
-/// Tells systemd that the daemon lives, as long as its workers can go on.
-async fn feed_watchdog(engine: Arc<Engine>) {
-    let Some(limit) = sd_notify::watchdog_enabled() else { return };
-    let mut beat = tokio::time::interval(limit / 2);
-    loop {
-        beat.tick().await;
-        let engine = engine.clone();
-        // When this waits for ever, nobody feeds the watchdog, and that is its purpose.
-        if matches!(tokio::task::spawn_blocking(move || engine.answers()).await, Ok(true)) {
-            tell(&[NotifyState::Watchdog]);
+/// Tells systemd that the daemon lives, as long as its workers can go on. On a thread of its own, so that requests which wait
+/// for a slow disk do not pass for a daemon that hangs.
+fn feed_watchdog(engine: &Arc<Engine>) -> std::io::Result<()> {
+    let Some(limit) = sd_notify::watchdog_enabled() else { return Ok(()) };
+    let (engine, clock) = (Arc::downgrade(engine), engine.clock.clone());
+    let feed = move || {
+        let bell = Nudge::default();
+        // The engine ends when its last owner lets go, which is not this thread.
+        while let Some(engine) = engine.upgrade() {
+            // When this waits for ever, nobody feeds the watchdog, and that is its purpose.
+            if engine.answers() {
+                tell(&[NotifyState::Watchdog]);
+            }
+            drop(engine);
+            clock.wait(&bell, Some(clock.now().plus(limit / 2)));
         }
-    }
+    };
+    std::thread::Builder::new().name("watchdog".into()).spawn(feed).map(drop)
 }
