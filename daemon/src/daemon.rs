@@ -23,7 +23,7 @@ use crate::schedule::board::{Board, Claim, Waiter};
 use crate::schedule::ledger::Planner;
 use crate::schedule::recover;
 use crate::store::{Change, CommitError, Mode, Op, OpenError, Store, TriggerKind, view};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -126,11 +126,11 @@ pub fn functions() -> &'static [Function] {
 fn check_scripts(instance: &Instance, scripts: &Scripts, store: Option<&Store>) -> Result<(Vec<Problem>, Vec<Op>), CommitError> {
     let mut problems: Vec<Problem> = Vec::new();
     let mut good = Vec::new();
-    let mut seen = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     let checker = checker();
     let reader = store.map(Store::read).transpose()?;
     for workflow in instance.workflows.values() {
-        if seen.insert(workflow.version, ()).is_some() {
+        if !seen.insert(workflow.version) {
             continue;
         }
         // What a script imports may have changed although the script has not.

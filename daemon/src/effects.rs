@@ -8,7 +8,7 @@ use crate::instance::{Approval, Instance, Workflow};
 use crate::kinds::{Notice, Outgoing};
 use crate::store::{MarkRead, NewDelivery, NewOccurrence, NewPost, NewSignal, Op, TriggerKind};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What happens to a delivery whose guard does not hold at the moment of sending.
@@ -156,17 +156,17 @@ pub struct Effects {
 
 /// What a run read, so that its commit can check that it is still so.
 #[derive(Debug, Clone, Default)]
-pub struct Reads(BTreeMap<MarkRead, ()>);
+pub struct Reads(BTreeSet<MarkRead>);
 
 impl Reads {
     /// Remembers one.
     pub fn note(&mut self, mark: MarkRead) {
-        self.0.insert(mark, ());
+        self.0.insert(mark);
     }
 
     /// All of them.
     pub fn into_marks(self) -> Vec<MarkRead> {
-        self.0.into_keys().collect()
+        self.0.into_iter().collect()
     }
 }
 
@@ -212,19 +212,7 @@ impl Effects {
             ops.push(Op::Plan(Box::new(post.into_row(run, workflow))));
         }
         for planned in self.notices {
-            let content = serde_json::to_string(&planned.notice).expect("a notice is plain data");
-            let target = planned.to.as_str().to_owned();
-            let delivery = NewDelivery {
-                seal: seal(&target, &content, now, None),
-                target,
-                held: None,
-                content,
-                needs_yes: false,
-                due: now,
-                until: None,
-                guards: None,
-            };
-            ops.push(Op::Notice { run, once: planned.once, delivery: Box::new(delivery) });
+            ops.push(planned.into_op(run, now));
         }
         for read in self.feeds {
             if read.seen {
@@ -237,18 +225,8 @@ impl Effects {
             }
         }
         let mut open = |target: &Arc<Workflow>, kind, at, payload, ops: &mut Vec<Op>| {
-            let occurrence = NewOccurrence {
-                id: number(),
-                workflow: target.name.as_str().into(),
-                kind,
-                due: at,
-                start_at: at,
-                schedule: None,
-                payload: Some(payload),
-                fate: None,
-                into: None,
-                stretch: None,
-            };
+            let row = NewOccurrence::open(number(), target.name.as_str(), kind, at);
+            let occurrence = NewOccurrence { payload: Some(payload), ..row };
             ops.push(Op::Occur(occurrence.clone()));
             started.push((occurrence, target.clone()));
         };
@@ -264,6 +242,25 @@ impl Effects {
             }
         }
         (ops, started)
+    }
+}
+
+impl PlannedNotice {
+    /// The operation that makes it so; it goes out from `now` on.
+    pub fn into_op(self, run: RunId, now: Timestamp) -> Op {
+        let content = serde_json::to_string(&self.notice).expect("a notice is plain data");
+        let target = self.to.as_str().to_owned();
+        let delivery = NewDelivery {
+            seal: seal(&target, &content, now, None),
+            target,
+            held: None,
+            content,
+            needs_yes: false,
+            due: now,
+            until: None,
+            guards: None,
+        };
+        Op::Notice { run, once: self.once, delivery: Box::new(delivery) }
     }
 }
 

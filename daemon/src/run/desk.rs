@@ -235,16 +235,8 @@ impl RunDesk {
 /// The ledger row of a run that was not recorded before it ran.
 pub(super) fn occurrence(facts: &Facts) -> NewOccurrence {
     NewOccurrence {
-        id: facts.id,
-        workflow: facts.workflow.name.as_str().into(),
-        kind: facts.kind,
-        due: facts.due,
-        start_at: facts.due,
-        schedule: None,
         payload: (!facts.payload.is_null()).then(|| facts.payload.clone()),
-        fate: None,
-        into: None,
-        stretch: None,
+        ..NewOccurrence::open(facts.id, facts.workflow.name.as_str(), facts.kind, facts.due)
     }
 }
 

@@ -9,11 +9,12 @@ use super::function::Stop;
 use super::script::{Ended, Limits, Outcome, Scripts};
 use crate::clock::Turn;
 use crate::domain::{Digest, Json, RunId, Timestamp, show_span};
+use crate::effects::PlannedNotice;
 use crate::instance::{Instance, Workflow};
 use crate::kinds::Notice;
 use crate::pulse::Pulse;
 use crate::schedule::board::{Board, Claim, LONGEST_BACKOFF, gone};
-use crate::store::{Answer, Change, CommitError, FinishedRun, LogLine, NewDelivery, Op, RunState, TriggerKind, Usage};
+use crate::store::{Answer, Change, CommitError, FinishedRun, LogLine, Op, RunState, TriggerKind, Usage};
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -141,19 +142,14 @@ impl Runner {
         if !claim.recorded {
             ops.push(Op::Occur(occurrence(&facts)));
         }
-        ops.push(Op::Finish(Box::new(FinishedRun {
-            id: claim.id,
-            state: RunState::Cancelled,
-            attempt: claim.attempt,
-            version: claim.workflow.version.to_string(),
-            started: now,
-            line: None,
-            value: None,
-            error: Some(reason.clone()),
-            effects: None,
-            effects_hash: None,
-            usage: Usage::default(),
-        })));
+        ops.push(Op::Finish(Box::new(FinishedRun::without_effect(
+            claim.id,
+            RunState::Cancelled,
+            claim.attempt,
+            claim.workflow.version,
+            now,
+            reason.clone(),
+        ))));
         let end = End::Final { state: RunState::Cancelled, text: reason, standing: None };
         Attempt { claim, started: now, change: Change::new(now, ops), follow: Vec::new(), end, delivers: false }
     }
@@ -307,17 +303,8 @@ impl Runner {
                 standing = Some(now_stands);
             }
             ops.push(Op::Finish(Box::new(FinishedRun {
-                id: claim.id,
-                state,
-                attempt: claim.attempt,
-                version: workflow.version.to_string(),
-                started: facts.now,
-                line: None,
-                value: None,
-                error: Some(error.to_owned()),
-                effects: None,
-                effects_hash: None,
                 usage,
+                ..FinishedRun::without_effect(claim.id, state, claim.attempt, workflow.version, facts.now, error.to_owned())
             })));
             (End::Final { state, text: error.to_owned(), standing }, notified)
         };
@@ -340,13 +327,8 @@ impl Runner {
                 format!("Il a échoué plusieurs fois de suite. Dernière erreur :\n\n{error}\n\nCorrigez-la, puis relancez-le : beffroi resume {}\n", workflow.name),
                 format!("It was paused because {reason}. The last error:\n\n{error}\n\nMend it, then let it go on: beffroi resume {}\n", workflow.name),
             );
-            let content =
-                serde_json::to_string(&Notice { kind: "alert".into(), title, text, html: None }).expect("a notice is plain data");
-            let target = person.name.as_str().to_owned();
-            let seal = crate::effects::seal(&target, &content, now, None);
-            let delivery =
-                NewDelivery { target, held: None, content, seal, needs_yes: false, due: now, until: None, guards: None };
-            Op::Notice { run, once: Some(format!("paused/{run}")), delivery: Box::new(delivery) }
+            let notice = Notice { kind: "alert".into(), title, text, html: None };
+            PlannedNotice { to: person.name.clone(), once: Some(format!("paused/{run}")), notice }.into_op(run, now)
         };
         instance.people.values().map(notice).collect()
     }

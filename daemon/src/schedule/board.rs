@@ -85,16 +85,9 @@ impl Claim {
     /// The ledger row of an occurrence that nobody has recorded yet.
     pub fn row(&self) -> NewOccurrence {
         NewOccurrence {
-            id: self.id,
-            workflow: self.workflow.name.as_str().into(),
-            kind: self.kind,
-            due: self.due,
             start_at: self.start_at,
-            schedule: None,
             payload: self.payload.clone(),
-            fate: None,
-            into: None,
-            stretch: None,
+            ..NewOccurrence::open(self.id, self.workflow.name.as_str(), self.kind, self.due)
         }
     }
 

@@ -179,7 +179,7 @@ impl Planner {
         due_between(&schedules, row.ledger_until.max(row.accounted), now).for_each(|(due, schedule)| lost.add(due, schedule));
         for missed in lost.take() {
             let reason = "Beffroi was not running, and then the workflow was removed or switched off".to_owned();
-            ops.push(Op::Occur(missed.occurrence(self.store.next_run(), row.name.clone(), (Fate::Missed, reason))));
+            ops.push(Op::Occur(missed.occurrence(self.store.next_run(), &row.name, (Fate::Missed, reason))));
         }
         ops.push(Op::LedgerUntil { workflow: row.name, until: now, schedule: why.into() });
     }
@@ -414,11 +414,11 @@ impl Plan<'_> {
     }
 
     fn occurrence(&self, due: Timestamp, schedule: &Schedule) -> NewOccurrence {
-        scheduled(self.planner.store.next_run(), self.entry.workflow.name.as_str().into(), due, schedule)
+        scheduled(self.planner.store.next_run(), self.entry.workflow.name.as_str(), due, schedule)
     }
 
     fn row(&mut self, row: Row<'_>, fate: Fate, reason: &str) {
-        let (id, name) = (self.planner.store.next_run(), self.entry.workflow.name.as_str().into());
+        let (id, name) = (self.planner.store.next_run(), self.entry.workflow.name.as_str());
         self.ops.push(Op::Occur(row.occurrence(id, name, (fate, reason.into()))));
     }
 
@@ -472,19 +472,9 @@ impl Plan<'_> {
     }
 }
 
-fn scheduled(id: RunId, workflow: String, due: Timestamp, schedule: &Schedule) -> NewOccurrence {
-    NewOccurrence {
-        id,
-        workflow,
-        kind: TriggerKind::Schedule,
-        due,
-        start_at: due,
-        schedule: Some(source(schedule)),
-        payload: None,
-        fate: None,
-        into: None,
-        stretch: None,
-    }
+fn scheduled(id: RunId, workflow: &str, due: Timestamp, schedule: &Schedule) -> NewOccurrence {
+    let open = NewOccurrence::open(id, workflow, TriggerKind::Schedule, due);
+    NewOccurrence { schedule: Some(source(schedule)), ..open }
 }
 
 struct Row<'a> {
@@ -499,7 +489,7 @@ impl<'a> Row<'a> {
         Self { first: due, last: due, count: 1, schedule }
     }
 
-    fn occurrence(&self, id: RunId, workflow: String, fate: (Fate, String)) -> NewOccurrence {
+    fn occurrence(&self, id: RunId, workflow: &str, fate: (Fate, String)) -> NewOccurrence {
         let stretch = (self.count > 1).then_some((self.last, self.count));
         NewOccurrence { fate: Some(fate), stretch, ..scheduled(id, workflow, self.first, self.schedule) }
     }

@@ -6,7 +6,7 @@
 use super::board::{Board, Claim, gone};
 use crate::domain::Timestamp;
 use crate::instance::Instance;
-use crate::store::{Change, CommitError, Fate, FinishedRun, Op, RunState, Store, TriggerKind, Usage, view};
+use crate::store::{Change, CommitError, Fate, FinishedRun, Op, RunState, Store, TriggerKind, view};
 use std::collections::HashSet;
 
 /// A run that was going on at this many ends of the process is taken for their cause.
@@ -35,19 +35,14 @@ pub fn recover(store: &Store, board: &Board, instance: &Instance, now: Timestamp
             let error = format!(
                 "Beffroi ended {interrupted} times while this run was going on, so it is not tried again. Look at its log and its budget."
             );
-            ops.push(Op::Finish(Box::new(FinishedRun {
-                id: row.id,
-                state: RunState::Failed,
-                attempt: row.attempt,
-                version: workflow.version.to_string(),
-                started: now,
-                line: None,
-                value: None,
-                error: Some(error),
-                effects: None,
-                effects_hash: None,
-                usage: Usage::default(),
-            })));
+            ops.push(Op::Finish(Box::new(FinishedRun::without_effect(
+                row.id,
+                RunState::Failed,
+                row.attempt,
+                workflow.version,
+                now,
+                error,
+            ))));
             continue;
         }
         let mut claim = Claim::new(row.id, workflow, row.kind, row.due);

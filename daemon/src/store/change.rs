@@ -144,6 +144,24 @@ pub struct NewOccurrence {
     pub stretch: Option<(Timestamp, i64)>,
 }
 
+impl NewOccurrence {
+    /// An open occurrence that starts when it is due, and that no schedule made.
+    pub fn open(id: RunId, workflow: &str, kind: TriggerKind, due: Timestamp) -> Self {
+        Self {
+            id,
+            workflow: workflow.into(),
+            kind,
+            due,
+            start_at: due,
+            schedule: None,
+            payload: None,
+            fate: None,
+            into: None,
+            stretch: None,
+        }
+    }
+}
+
 /// One line of a run's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LogLine {
@@ -195,6 +213,25 @@ pub struct FinishedRun {
     pub effects_hash: Option<Digest>,
     /// What it used.
     pub usage: Usage,
+}
+
+impl FinishedRun {
+    /// The end of a run that had no effect, and why.
+    pub fn without_effect(id: RunId, state: RunState, attempt: u32, version: Digest, started: Timestamp, error: String) -> Self {
+        Self {
+            id,
+            state,
+            attempt,
+            version: version.to_string(),
+            started,
+            line: None,
+            value: None,
+            error: Some(error),
+            effects: None,
+            effects_hash: None,
+            usage: Usage::default(),
+        }
+    }
 }
 
 /// A new post.
