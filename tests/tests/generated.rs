@@ -4,6 +4,7 @@
 
 use beffroi::daemon::functions;
 use beffroi::run::script::reference;
+use beffroi::run::wit;
 use std::path::{Path, PathBuf};
 
 fn compare(file: &Path, text: &str) {
@@ -26,4 +27,10 @@ fn the_reference_and_the_editor_definitions_are_up_to_date() {
     }
     let there = beffroi_tests::names(&scripts.join("definitions"), "");
     assert_eq!(there.len(), definitions.len(), "a definition of a namespace that is gone: {there:?}");
+}
+
+#[test]
+fn the_desk_of_the_plugin_contract_is_up_to_date() {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../plugin-sdk/wit/desk.wit");
+    compare(&file, &wit::desk(functions()));
 }

@@ -8,3 +8,4 @@ pub mod desk;
 pub mod function;
 pub mod runner;
 pub mod script;
+pub mod wit;
