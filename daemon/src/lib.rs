@@ -18,6 +18,7 @@ pub mod egress;
 pub mod instance;
 pub mod kinds;
 pub mod network;
+pub mod plugin;
 pub mod problem;
 pub mod pulse;
 pub mod rehearsal;

@@ -3,9 +3,9 @@
 //! In: a request. Out: a response, or an error that says whether anything can have left.
 //! Never: opens a socket here; the real network is `egress`, the scripted one serves tests and `beffroi test`.
 
-use crate::domain::Timestamp;
+use crate::domain::{Secret, Timestamp};
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// What to send.
@@ -23,6 +23,96 @@ pub struct Request {
     pub timeout: Duration,
     /// Most bytes of body to take, after decompression.
     pub max_body: usize,
+    /// Where it may go, redirects included; `None` for what the owner wrote, which may go wherever the daemon may.
+    pub reach: Option<Arc<Reach>>,
+    /// Secrets that go along, and only as far as the place they were meant for.
+    pub sealed: Sealed,
+}
+
+/// The secrets of a request. They are no part of what is logged, kept or compared.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Sealed {
+    /// Header names and values. They stay behind when a redirect leads to another scheme, host or port.
+    pub headers: Vec<(String, Secret)>,
+    /// The address with a secret in its path or query, sent instead of `url`. Redirects are not followed then.
+    pub url: Option<Secret>,
+    /// The body with a secret in it, sent instead of `body`. Redirects are not followed then.
+    pub body: Option<Secret>,
+}
+
+/// The places a plugin may call.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reach {
+    /// Any of them.
+    pub places: Vec<Place>,
+    /// Whom to name when a place is not among them: a plugin.
+    pub of: String,
+}
+
+/// One place, as the manifest asked for it and the owner granted it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// `example.com`, `*.example.com`, or with a port `example.com:8080`. Without a port it means that of https.
+    pub host: String,
+    /// Whether plain http will do: only for hosts that the owner listed as private.
+    pub plain: bool,
+    /// Methods in capitals.
+    pub methods: Vec<String>,
+    /// Exact paths, or prefixes that end in `*`.
+    pub paths: Vec<String>,
+}
+
+impl Reach {
+    /// Whether a request may go there.
+    ///
+    /// # Errors
+    /// A sentence that names the rule, with the lines of the manifest that would allow it.
+    pub fn allows(&self, method: &str, url: &url::Url) -> Result<(), String> {
+        if self.places.iter().any(|place| place.covers(method, url)) {
+            return Ok(());
+        }
+        let host = url.host_str().unwrap_or_default();
+        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        Err(format!(
+            "The plugin {} may not send {method} to {host}{}. Its manifest would have to ask for it: \
+             [[http]] host = \"{host}\", methods = [\"{method}\"], paths = [\"{}\"]",
+            self.of,
+            url.path(),
+            url.path()
+        ))
+    }
+}
+
+impl Place {
+    fn covers(&self, method: &str, url: &url::Url) -> bool {
+        let scheme = url.scheme() == "https" || (self.plain && url.scheme() == "http");
+        // A name and a password in an address are nobody's right.
+        let bare = url.username().is_empty() && url.password().is_none();
+        let default = if url.scheme() == "http" { 80 } else { 443 };
+        let (host, port) = match self.host.rsplit_once(':') {
+            Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
+                (host, port.parse::<u16>().unwrap_or_default())
+            }
+            _ => (self.host.as_str(), default),
+        };
+        let there = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
+        let host = host.to_ascii_lowercase();
+        let named = match host.strip_prefix("*.") {
+            Some(rest) => there.strip_suffix(rest).is_some_and(|head| head.len() > 1 && head.ends_with('.')),
+            None => there == host,
+        };
+        let path = url.path();
+        let reached = |pattern: &String| match pattern.strip_suffix('*') {
+            Some(prefix) => path.starts_with(prefix),
+            None => path == pattern,
+        };
+        scheme
+            && bare
+            && named
+            && url.port_or_known_default() == Some(port)
+            && self.methods.iter().any(|m| m == method)
+            && self.paths.iter().any(reached)
+    }
 }
 
 impl Request {
@@ -35,6 +125,8 @@ impl Request {
             body: Vec::new(),
             timeout: Duration::from_secs(20),
             max_body: 4 << 20,
+            reach: None,
+            sealed: Sealed::default(),
         }
     }
 
