@@ -28,7 +28,11 @@ pub mod desk;
 mod error;
 #[cfg(not(target_family = "wasm"))]
 pub mod fake;
+pub mod amount;
 pub mod http;
+pub mod loose;
+pub mod roll;
+pub mod text;
 pub mod time;
 pub mod values;
 

@@ -5,8 +5,7 @@
 
 use crate::{Discord, Place, Settings, number};
 use beffroi_plugin::prelude::*;
-use beffroi_plugin::{log, loose, time};
-use serde_json::Value;
+use beffroi_plugin::loose;
 
 /// Messages per page, the most that Discord gives, and at a first read.
 const PAGE: usize = 100;

@@ -9,8 +9,7 @@ mod posting;
 mod tests;
 
 use beffroi_plugin::prelude::*;
-use beffroi_plugin::{http, loose, run, settings};
-use serde_json::Value;
+use beffroi_plugin::loose;
 
 /// The plugin.
 pub struct Discord;
@@ -87,7 +86,7 @@ pub(crate) fn send(request: http::Request, harmless: bool) -> Result<http::Respo
 
 /// What a refusal means for the account or for the post.
 fn refusal(response: &http::Response) -> Error {
-    let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+    let body: Value = response.json().unwrap_or_default();
     let said = loose::text(&body, "/message");
     match (response.status, loose::whole(&body, "/code").unwrap_or(0)) {
         (429, _) => {

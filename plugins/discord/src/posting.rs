@@ -5,8 +5,7 @@
 
 use crate::{Discord, Place, Settings, number, send};
 use beffroi_plugin::prelude::*;
-use beffroi_plugin::{http, loose, settings, text};
-use serde_json::{Value, json};
+use beffroi_plugin::{loose, text};
 
 /// Longest text. Discord counts characters; counting UTF-16 units is never too generous.
 const TEXT: usize = 2000;

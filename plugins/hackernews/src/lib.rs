@@ -8,8 +8,7 @@
 mod tests;
 
 use beffroi_plugin::prelude::*;
-use beffroi_plugin::{http, loose, run, settings, text};
-use serde_json::Value;
+use beffroi_plugin::{loose, text};
 
 /// The plugin.
 pub struct HackerNews;

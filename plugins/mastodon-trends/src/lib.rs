@@ -7,8 +7,7 @@
 mod tests;
 
 use beffroi_plugin::prelude::*;
-use beffroi_plugin::{http, loose, run, settings, text, time};
-use serde_json::Value;
+use beffroi_plugin::{loose, text};
 
 /// The plugin.
 pub struct Trends;

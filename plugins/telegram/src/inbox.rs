@@ -7,7 +7,6 @@
 use crate::{Place, Settings, Telegram, address, ask};
 use beffroi_plugin::loose;
 use beffroi_plugin::prelude::*;
-use serde_json::{Value, json};
 
 /// Updates per page, the most that Telegram gives.
 const PAGE: usize = 100;

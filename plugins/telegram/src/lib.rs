@@ -10,8 +10,7 @@ mod posting;
 mod tests;
 
 use beffroi_plugin::prelude::*;
-use beffroi_plugin::{http, loose, run, settings, state};
-use serde_json::{Value, json};
+use beffroi_plugin::loose;
 
 /// The plugin.
 pub struct Telegram;
@@ -97,7 +96,7 @@ pub(crate) fn post(request: http::Request) -> Result<Value, Error> {
 fn answer(request: http::Request, posting: bool) -> Result<Value, Error> {
     let response = request.send_raw().map_err(|e| http::explain(e, !posting))?;
     let status = response.status;
-    match serde_json::from_slice::<Value>(&response.body) {
+    match response.json::<Value>() {
         Ok(mut body) if loose::truth(&body, "/ok") && body.get("result").is_some() => Ok(body["result"].take()),
         Ok(body) if body.get("ok").is_some() && (400..500).contains(&status) => Err(refusal(status, &body)),
         _ if status >= 300 => Err(response.error()),

@@ -5,8 +5,7 @@
 
 use crate::{Place, Settings, Telegram, address, post};
 use beffroi_plugin::prelude::*;
-use beffroi_plugin::{http, state, text};
-use serde_json::{Value, json};
+use beffroi_plugin::text;
 
 /// Longest text, and longest caption of a picture, as Telegram counts after markup.
 const TEXT: usize = 4096;
