@@ -7,6 +7,7 @@
 
 use crate::values::Error;
 use crate::{log, pick, state};
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 const KNOWN: &str = "roll:known";
@@ -17,7 +18,7 @@ const SEEN: &str = "roll:seen";
 /// # Errors
 /// When the state cannot be written.
 pub fn begin() -> Result<(), Error> {
-    state::set_json(SEEN, &Some(BTreeSet::<String>::new()))
+    write(SEEN, Some(&BTreeSet::new()))
 }
 
 /// Products that the complete read has met.
@@ -46,25 +47,30 @@ pub fn finish() -> Result<Vec<String>, Error> {
     state::remove(KNOWN);
     let Some(seen) = seen else { return Ok(Vec::new()) };
     let gone = known.unwrap_or_default().into_iter().filter(|sku| !seen.contains(sku)).collect();
-    state::set_json(KNOWN, &Some(seen))?;
+    write(KNOWN, Some(&seen))?;
     Ok(gone)
 }
 
 /// A roll; none when there is none, or it was too long to keep.
 fn read(key: &str) -> Result<Option<BTreeSet<String>>, Error> {
-    Ok(state::get_json::<Option<BTreeSet<String>>>(key)?.flatten())
+    let Some(Value::Array(skus)) = state::get_json(key)? else { return Ok(None) };
+    Ok(Some(skus.into_iter().filter_map(|sku| if let Value::String(sku) = sku { Some(sku) } else { None }).collect()))
+}
+
+fn write(key: &str, roll: Option<&BTreeSet<String>>) -> Result<(), Error> {
+    state::set_json(key, &roll.map(|roll| roll.iter().map(String::as_str).collect::<Value>()))
 }
 
 fn add<'a>(key: &str, skus: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
     // `null` stays where a roll was given up, so that the rest of it is not taken for the whole.
     let Some(mut roll) = read(key)? else { return Ok(()) };
     roll.extend(skus.into_iter().map(str::to_owned));
-    if state::set_json(key, &Some(roll)).is_err() {
+    if write(key, Some(&roll)).is_err() {
         log::warn(pick(
             "Ce catalogue est trop long pour retenir ses articles : les articles retirés ne seront pas signalés.",
             "This catalog is too long to keep a roll of: products that are taken away will not be reported.",
         ));
-        state::set_json(key, &None::<BTreeSet<String>>)?;
+        write(key, None)?;
     }
     Ok(())
 }

@@ -65,7 +65,7 @@ pub fn plain(html: &str) -> String {
             break;
         };
         let name: String =
-            tag[1..close].trim_start_matches('/').chars().take_while(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+            tag[1..close].trim_start_matches('/').chars().take_while(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
         rest = &tag[close + 1..];
         match name.as_str() {
             "br" | "p" | "div" | "li" | "tr" | "blockquote" | "h1" | "h2" | "h3" | "h4" => out.push('\n'),

@@ -45,13 +45,13 @@ impl Settings {
             service: loose::text(&all, "/service").trim_end_matches('/').to_owned(),
             kind,
             count: loose::whole(&all, "/count").unwrap_or(20).clamp(1, if kind == Kind::Statuses { 40 } else { 20 }),
-            language: loose::text(&all, "/language").trim().to_lowercase(),
+            language: loose::text(&all, "/language").trim().to_ascii_lowercase(),
         })
     }
 
     /// Whether something in this language is wanted. What says nothing about its language is.
     fn wants(&self, value: &Value) -> bool {
-        let language = loose::text(value, "/language").to_lowercase();
+        let language = loose::text(value, "/language").to_ascii_lowercase();
         self.language.is_empty() || language.is_empty() || language == self.language || language.starts_with(&format!("{}-", self.language))
     }
 }
@@ -131,7 +131,7 @@ fn tag(trend: &Value, rank: usize, now: u64) -> Option<Signal> {
     let day = loose::whole(trend, "/history/0/day").and_then(|seconds| u64::try_from(seconds).ok()).map_or(now, |seconds| seconds * 1000);
     let day = day - day % DAY;
     let date: String = time::write(day).chars().take(10).collect();
-    let mut signal = Signal::new(format!("#{}/{date}", name.to_lowercase()), format!("#{name}"));
+    let mut signal = Signal::new(format!("#{}/{date}", name.to_ascii_lowercase()), format!("#{name}"));
     signal.url = loose::some_text(trend, "/url");
     signal.published = Some(day);
     Some(with_counts(signal, trend, rank))

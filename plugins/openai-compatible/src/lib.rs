@@ -66,7 +66,7 @@ impl Settings {
             .unwrap_or_default();
         let code = [loose::text(&body, "/error/code"), loose::text(&body, "/error/type")];
         let coded = |word: &str| code.iter().any(|code| code == word);
-        let lower = said.to_lowercase();
+        let lower = said.to_ascii_lowercase();
         let model = &self.model;
         match response.status {
             402 | 429 if response.status == 402 || coded("insufficient_quota") => Error::reconnect(
@@ -170,7 +170,7 @@ impl Generate for OpenAi {
 /// A refusal that is about the form of the answer.
 fn wants_no_schema(error: &Error) -> bool {
     let words = ["response_format", "json_schema", "schema", "structured output"];
-    let said = error.message().to_lowercase();
+    let said = error.message().to_ascii_lowercase();
     error.code() == "service-refused" && words.iter().any(|word| said.contains(word))
 }
 

@@ -101,7 +101,7 @@ fn no_list() -> Error {
 fn refusal(response: &http::Response, resource: &str) -> Error {
     let body: Value = response.json().unwrap_or_default();
     let said = loose::text(&body, "/errors/0/message");
-    let text = response.text().to_lowercase();
+    let text = response.text().to_ascii_lowercase();
     match response.status {
         401 | 403 => Error::reconnect(
             "key-refused",

@@ -41,10 +41,10 @@ fn message(message: &Value, me: &Value, ours: &[i64]) -> Option<Message> {
         return None;
     }
     let text = loose::some_text(message, "/text").or_else(|| loose::some_text(message, "/caption"))?;
-    let name = loose::text(me, "/username").to_lowercase();
+    let name = loose::text(me, "/username").to_ascii_lowercase();
     let kind = if private {
         "direct"
-    } else if !name.is_empty() && text.to_lowercase().contains(&format!("@{name}")) {
+    } else if !name.is_empty() && text.to_ascii_lowercase().contains(&format!("@{name}")) {
         "mention"
     } else {
         "comment"

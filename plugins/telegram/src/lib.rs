@@ -117,7 +117,7 @@ fn answer(request: http::Request, posting: bool) -> Result<Value, Error> {
 /// What a refusal means for the account or for the post. A refusal in Telegram's own form says that nothing went out.
 fn refusal(status: u16, body: &Value) -> Error {
     let said = loose::text(body, "/description");
-    let lower = said.to_lowercase();
+    let lower = said.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     if let Some(seconds) = loose::whole(body, "/parameters/retry_after") {
         let not_before = run::now() + u64::try_from(seconds).unwrap_or(0) * 1000;
@@ -223,7 +223,8 @@ impl Unpublish for Telegram {
             ));
         };
         let settings = Settings::read()?;
-        let album: Vec<i64> = state::get_json(&posting::album_key(first))?.unwrap_or_default();
+        let album: Value = state::get_json(&posting::album_key(first))?.unwrap_or_default();
+        let album: Vec<i64> = loose::list(&album, "").iter().filter_map(Value::as_i64).collect();
         for message in [first.message].into_iter().chain(album) {
             let request = settings.method("deleteMessage").json(&json!({ "chat_id": first.chat, "message_id": message }));
             match ask(request) {

@@ -9,7 +9,6 @@ mod tests;
 
 use beffroi_plugin::prelude::*;
 use beffroi_plugin::{loose, text};
-use std::collections::BTreeMap;
 
 /// The plugin.
 pub struct Pageviews;
@@ -157,7 +156,7 @@ fn newest(settings: &Settings, now: u64, read: Option<&str>) -> Result<Option<(S
     ))
 }
 
-fn signal(settings: &Settings, day: &str, rank: usize, line: &Line, last: &BTreeMap<String, i64>) -> Signal {
+fn signal(settings: &Settings, day: &str, rank: usize, line: &Line, last: &Value) -> Signal {
     let title = line.title.replace('_', " ");
     // A new day is a new signal: what is looked up again next month is news again.
     let mut signal = Signal::new(format!("{}/{day}/{}", settings.project, line.title), title);
@@ -165,8 +164,8 @@ fn signal(settings: &Settings, day: &str, rank: usize, line: &Line, last: &BTree
     signal.published = time::parse(day);
     signal.attributes.push(Attribute::new("rank", rank.to_string()));
     signal.attributes.push(Attribute::new("weight", line.views.to_string()));
-    if !last.is_empty() {
-        let before = last.get(&line.title).copied().filter(|views| *views > 0);
+    if last.is_object() {
+        let before = last.get(&line.title).and_then(Value::as_i64).filter(|views| *views > 0);
         let change = before.map_or_else(|| "new".to_owned(), |before| ((line.views - before) * 100 / before).to_string());
         signal.attributes.push(Attribute::new("change", change));
     }
@@ -190,8 +189,8 @@ impl Feed for Pageviews {
             return Ok(SignalPage { signals: Vec::new(), next: since.map(str::to_owned), unchanged: true });
         };
         let last = if read.is_some() { state::get_json(LAST).unwrap_or_default() } else { None };
-        let last: BTreeMap<String, i64> = last.unwrap_or_default();
-        let kept: BTreeMap<String, i64> = lines.iter().take(KEPT).map(|line| (line.title.clone(), line.views)).collect();
+        let last: Value = last.unwrap_or_default();
+        let kept: Value = lines.iter().take(KEPT).map(|line| (line.title.as_str(), line.views)).collect();
         state::set_json(LAST, &kept)?;
         let wanted = lines.iter().filter(|line| !settings.exclude.contains(&same(&line.title))).take(settings.count);
         let signals = wanted.enumerate().map(|(index, line)| signal(&settings, &day, index + 1, line, &last)).collect();
