@@ -21,6 +21,7 @@
 //! ```
 
 mod abilities;
+pub mod amount;
 #[doc(hidden)]
 pub mod bindings;
 mod calls;
@@ -28,7 +29,6 @@ pub mod desk;
 mod error;
 #[cfg(not(target_family = "wasm"))]
 pub mod fake;
-pub mod amount;
 pub mod http;
 pub mod loose;
 pub mod roll;

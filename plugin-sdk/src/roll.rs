@@ -7,8 +7,7 @@
 
 use crate::values::Error;
 use crate::{log, pick, state};
-use serde_json::Value;
-use std::collections::BTreeSet;
+use serde_json::{Map, Value};
 
 const KNOWN: &str = "roll:known";
 const SEEN: &str = "roll:seen";
@@ -18,7 +17,7 @@ const SEEN: &str = "roll:seen";
 /// # Errors
 /// When the state cannot be written.
 pub fn begin() -> Result<(), Error> {
-    write(SEEN, Some(&BTreeSet::new()))
+    write(SEEN, Value::Object(Map::new()))
 }
 
 /// Products that the complete read has met.
@@ -46,31 +45,34 @@ pub fn finish() -> Result<Vec<String>, Error> {
     state::remove(SEEN);
     state::remove(KNOWN);
     let Some(seen) = seen else { return Ok(Vec::new()) };
-    let gone = known.unwrap_or_default().into_iter().filter(|sku| !seen.contains(sku)).collect();
-    write(KNOWN, Some(&seen))?;
+    let gone = known.unwrap_or_default().into_iter().map(|(sku, _)| sku).filter(|sku| !seen.contains_key(sku)).collect();
+    write(KNOWN, Value::Object(seen))?;
     Ok(gone)
 }
 
 /// A roll; none when there is none, or it was too long to keep.
-fn read(key: &str) -> Result<Option<BTreeSet<String>>, Error> {
-    let Some(Value::Array(skus)) = state::get_json(key)? else { return Ok(None) };
-    Ok(Some(skus.into_iter().filter_map(|sku| if let Value::String(sku) = sku { Some(sku) } else { None }).collect()))
+fn read(key: &str) -> Result<Option<Map<String, Value>>, Error> {
+    Ok(match state::get_json(key)? {
+        Some(Value::Object(roll)) => Some(roll),
+        _ => None,
+    })
 }
 
-fn write(key: &str, roll: Option<&BTreeSet<String>>) -> Result<(), Error> {
-    state::set_json(key, &roll.map(|roll| roll.iter().map(String::as_str).collect::<Value>()))
+/// The names are the keys of an object: the type that plugins carry anyway.
+fn write(key: &str, roll: Value) -> Result<(), Error> {
+    state::set_json(key, &roll)
 }
 
 fn add<'a>(key: &str, skus: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
     // `null` stays where a roll was given up, so that the rest of it is not taken for the whole.
     let Some(mut roll) = read(key)? else { return Ok(()) };
-    roll.extend(skus.into_iter().map(str::to_owned));
-    if write(key, Some(&roll)).is_err() {
+    roll.extend(skus.into_iter().map(|sku| (sku.to_owned(), Value::from(1))));
+    if write(key, Value::Object(roll)).is_err() {
         log::warn(pick(
             "Ce catalogue est trop long pour retenir ses articles : les articles retirés ne seront pas signalés.",
             "This catalog is too long to keep a roll of: products that are taken away will not be reported.",
         ));
-        write(key, None)?;
+        write(key, Value::Null)?;
     }
     Ok(())
 }
@@ -107,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_roll_too_long_to_keep_reports_nobody() {
-        let host = Host::new().quota(60);
+        let host = Host::new().quota(70);
         assert_eq!(host.run(|| read_all(&[&["a"]])), Ok(vec![]));
         let long = "x".repeat(50);
         assert_eq!(host.run(|| read_all(&[&[long.as_str()], &["b"]])), Ok(vec![]));

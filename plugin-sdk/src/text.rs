@@ -64,8 +64,12 @@ pub fn plain(html: &str) -> String {
             rest = "";
             break;
         };
-        let name: String =
-            tag[1..close].trim_start_matches('/').chars().take_while(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+        let name: String = tag[1..close]
+            .trim_start_matches('/')
+            .chars()
+            .take_while(char::is_ascii_alphanumeric)
+            .collect::<String>()
+            .to_ascii_lowercase();
         rest = &tag[close + 1..];
         match name.as_str() {
             "br" | "p" | "div" | "li" | "tr" | "blockquote" | "h1" | "h2" | "h3" | "h4" => out.push('\n'),
@@ -176,7 +180,10 @@ mod tests {
 
     #[test]
     fn html_becomes_plain_text() {
-        assert_eq!(plain("<p>Un <b>pain</b> &amp; deux&nbsp;<br/>croissants</p><p>&#8364;&#x20ac;</p>"), "Un pain & deux\ncroissants\n€€");
+        assert_eq!(
+            plain("<p>Un <b>pain</b> &amp; deux&nbsp;<br/>croissants</p><p>&#8364;&#x20ac;</p>"),
+            "Un pain & deux\ncroissants\n€€"
+        );
         assert_eq!(plain("a < b & c; d &unknown; &amp;lt;"), "a < b & c; d &unknown; &lt;");
         assert_eq!(plain("x<script>alert('<p>')</SCRIPT>y<style>p{}</style>z"), "xyz");
         assert_eq!(plain("cut <a href=\"x"), "cut");

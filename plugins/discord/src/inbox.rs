@@ -4,8 +4,8 @@
 //! Never: messages of bots and webhooks, or those without a text: without the “Message Content” intent, Discord empties them.
 
 use crate::{Discord, Place, Settings, number};
-use beffroi_plugin::prelude::*;
 use beffroi_plugin::loose;
+use beffroi_plugin::prelude::*;
 
 /// Messages per page, the most that Discord gives, and at a first read.
 const PAGE: usize = 100;

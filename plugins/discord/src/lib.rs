@@ -8,8 +8,8 @@ mod posting;
 #[cfg(test)]
 mod tests;
 
-use beffroi_plugin::prelude::*;
 use beffroi_plugin::loose;
+use beffroi_plugin::prelude::*;
 
 /// The plugin.
 pub struct Discord;
@@ -95,7 +95,10 @@ fn refusal(response: &http::Response) -> Error {
             match wait {
                 Some(seconds) => Error::retry_at(
                     "too-many-requests",
-                    pick("Discord demande une pause avant le prochain message.", "Discord asks for a rest before the next message."),
+                    pick(
+                        "Discord demande une pause avant le prochain message.",
+                        "Discord asks for a rest before the next message.",
+                    ),
                     run::now() + (seconds * 1000.0).ceil() as u64,
                 ),
                 None => response.error(),
@@ -138,7 +141,7 @@ fn refusal(response: &http::Response) -> Error {
                 ),
             );
             match body.pointer("/errors") {
-                Some(errors) => error.with("errors", errors.to_string()),
+                Some(errors) => error.with("errors", loose::compact(errors)),
                 None => error,
             }
         }
@@ -171,7 +174,10 @@ impl Unpublish for Discord {
         let Some(place) = Place::parse(remote_id) else {
             return Err(Error::reject(
                 "no-such-post",
-                pick(format!("« {remote_id} » n'est pas un message de Discord."), format!("“{remote_id}” is no message of Discord's.")),
+                pick(
+                    format!("« {remote_id} » n'est pas un message de Discord."),
+                    format!("“{remote_id}” is no message of Discord's."),
+                ),
             ));
         };
         let settings = Settings::read()?;
@@ -207,7 +213,8 @@ impl Metrics for Discord {
                 }
                 None => continue,
             };
-            let likes: i64 = loose::list(&message, "/reactions").iter().filter_map(|reaction| loose::whole(reaction, "/count")).sum();
+            let likes: i64 =
+                loose::list(&message, "/reactions").iter().filter_map(|reaction| loose::whole(reaction, "/count")).sum();
             samples.push(Sample::of_post(id, "likes", likes as f64));
         }
         let channel = settings.read_value(&format!("channels/{}", settings.channel))?;

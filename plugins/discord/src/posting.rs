@@ -107,8 +107,10 @@ impl Publish for Discord {
             ));
         }
         if !matches!(post.format.as_str(), "" | "post" | "long") {
-            problems
-                .push(Problem::new("format", pick("Discord ne publie que des messages.", "Discord publishes nothing but messages.")));
+            problems.push(Problem::new(
+                "format",
+                pick("Discord ne publie que des messages.", "Discord publishes nothing but messages."),
+            ));
         }
         if post.assets.len() > FILES {
             problems.push(Problem::new(
@@ -119,7 +121,8 @@ impl Publish for Discord {
                 ),
             ));
         }
-        let limit = settings::get::<Value>().ok().and_then(|all| loose::whole(&all, "/file-limit")).unwrap_or(10).clamp(1, 100) as u64;
+        let limit =
+            settings::get::<Value>().ok().and_then(|all| loose::whole(&all, "/file-limit")).unwrap_or(10).clamp(1, 100) as u64;
         if post.assets.iter().map(|asset| asset.size).sum::<u64>() > limit << 20 {
             problems.push(Problem::new(
                 "file-too-large",
@@ -132,7 +135,10 @@ impl Publish for Discord {
         if post.reply_to.as_deref().is_some_and(|to| Place::parse(to).is_none()) {
             problems.push(Problem::new(
                 "reply-to",
-                pick("Le message auquel répondre n'est pas un message de Discord.", "The message to answer is no message of Discord's."),
+                pick(
+                    "Le message auquel répondre n'est pas un message de Discord.",
+                    "The message to answer is no message of Discord's.",
+                ),
             ));
         }
         problems
@@ -154,7 +160,7 @@ impl Publish for Discord {
                 part.filename = Some(filename(index, asset));
                 part
             });
-            request.form([http::part("payload_json", body.to_string())].into_iter().chain(files))
+            request.form([http::part("payload_json", loose::compact(&body))].into_iter().chain(files))
         };
         let sent: Value = send(request, false)?.json()?;
         let Some(message) = number(&sent, "/id") else {

@@ -6,7 +6,9 @@ use beffroi_plugin::fake::{Answer, Host};
 const API: &str = "https://discord.com/api/v10/";
 
 fn host() -> Host {
-    Host::new().language("en").settings(json!({ "channel": "500", "file-limit": 1, "inbox": "answers", "service": "https://discord.com" }))
+    Host::new()
+        .language("en")
+        .settings(json!({ "channel": "500", "file-limit": 1, "inbox": "answers", "service": "https://discord.com" }))
 }
 
 fn messages() -> String {
@@ -33,7 +35,8 @@ fn a_post_has_a_nonce_and_pings_nobody() {
     let mut post = Post::new("Hello @everyone");
     post.link = Some("https://bakery.example".into());
     post.reply_to = Some("500/44".into());
-    let outcome = host.run(|| Discord::publish("delivery-with-a-very-long-name-0123456789", &post, Some("7/600"))).expect("published");
+    let outcome =
+        host.run(|| Discord::publish("delivery-with-a-very-long-name-0123456789", &post, Some("7/600"))).expect("published");
     assert_eq!(outcome, Outcome::Online(Receipt::new("500/601", Some("https://discord.com/channels/7/500/601".into()))));
     let request = &host.requests()[0];
     let body = request.json();
@@ -92,7 +95,10 @@ fn refusals_say_what_to_do_next() {
         (refused(403, 50_013), "reconnect rights-missing"),
         (refused(404, 10_003), "reconnect channel-gone"),
         (refused(413, 40_005), "reject file-too-large"),
-        (Answer::json(400, json!({ "message": "Invalid Form Body", "code": 50_035, "errors": { "content": {} } })), "reject discord-refused"),
+        (
+            Answer::json(400, json!({ "message": "Invalid Form Body", "code": 50_035, "errors": { "content": {} } })),
+            "reject discord-refused",
+        ),
         (Answer::text(502, "<html>"), "uncertain http-502"),
         (Answer::text(200, "{\"id\": \"6"), "uncertain answer"),
         (Answer::json(200, json!({})), "uncertain no-number"),
@@ -127,7 +133,10 @@ fn find(list: Value) -> (Result<Finding, Error>, usize) {
 fn a_lost_post_is_found_after_the_note_and_never_before_it() {
     let online = Finding::Online(Receipt::new("500/601", Some("https://discord.com/channels/7/500/601".into())));
     assert_eq!(find(json!([ours(601, "Hello"), ours(600, "old")])).0, Ok(online.clone()));
-    assert_eq!(find(json!([{ "id": "601", "content": "", "author": { "id": "1" }, "nonce": posting::nonce("d") }])).0, Ok(online));
+    assert_eq!(
+        find(json!([{ "id": "601", "content": "", "author": { "id": "1" }, "nonce": posting::nonce("d") }])).0,
+        Ok(online)
+    );
     // The same words, but from before.
     assert_eq!(find(json!([ours(600, "Hello"), ours(599, "Hello")])).0, Ok(Finding::Absent));
     // The same words, but from somebody else, or with a file.
@@ -151,7 +160,10 @@ fn a_busy_channel_is_read_in_pages_and_given_up_in_the_end() {
 
     let host = host()
         .answer(&format!("GET {API}users/@me"), Answer::json(200, json!({ "id": "9" })))
-        .answer(&format!("GET {}?limit=100", messages()), Answer::json(200, Value::Array((0..100).map(|n| ours(2000 - n, "chat")).collect())))
+        .answer(
+            &format!("GET {}?limit=100", messages()),
+            Answer::json(200, Value::Array((0..100).map(|n| ours(2000 - n, "chat")).collect())),
+        )
         .answer(&format!("GET {}?limit=100&before=1901", messages()), Answer::json(200, json!([ours(700, "Hello")])));
     let finding = host.run(|| Discord::find("d", &Post::new("Hello"), Some("0/600")));
     assert_eq!(finding, Ok(Finding::Online(Receipt::new("500/700", None))));
@@ -219,7 +231,11 @@ fn the_inbox_brings_answers_and_mentions_in_order() {
         .answer(&format!("GET {}?limit=100&after=600", messages()), Answer::json(200, list))
         .answer(&format!("GET {}?limit=50", messages()), Answer::json(200, json!([])));
     let page = host.run(|| Discord::poll(Some("600"))).expect("read");
-    let seen: Vec<_> = page.messages.iter().map(|m| (m.remote_id.as_str(), m.kind.as_str(), m.author.as_str(), m.in_reply_to.as_deref())).collect();
+    let seen: Vec<_> = page
+        .messages
+        .iter()
+        .map(|m| (m.remote_id.as_str(), m.kind.as_str(), m.author.as_str(), m.in_reply_to.as_deref()))
+        .collect();
     assert_eq!(seen, [("500/611", "comment", "Claire", Some("500/601")), ("500/612", "mention", "zoe", None)]);
     assert_eq!(page.messages[0].at, 1_767_261_601_500);
     assert_eq!((page.next.as_deref(), page.more), (Some("614"), false));

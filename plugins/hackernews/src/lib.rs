@@ -47,7 +47,8 @@ fn signal(hit: &Value, rank: usize) -> Option<Signal> {
     let mut signal = Signal::new(&id, text::plain(&title));
     signal.summary = text::shorten(&text::plain(&loose::text(hit, "/story_text")), SUMMARY);
     signal.url = Some(loose::some_text(hit, "/url").unwrap_or_else(|| discussion.clone()));
-    signal.published = loose::whole(hit, "/created_at_i").and_then(|seconds| u64::try_from(seconds).ok()).map(|seconds| seconds * 1000);
+    signal.published =
+        loose::whole(hit, "/created_at_i").and_then(|seconds| u64::try_from(seconds).ok()).map(|seconds| seconds * 1000);
     signal.attributes.push(Attribute::new("rank", rank.to_string()));
     signal.attributes.push(Attribute::new("discussion", discussion));
     for (name, pointer) in [("weight", "/points"), ("comments", "/num_comments")] {

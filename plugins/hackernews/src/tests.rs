@@ -4,7 +4,9 @@ use super::*;
 use beffroi_plugin::fake::{Answer, Host};
 
 fn host(list: &str) -> Host {
-    Host::new().now(1_767_265_200_000).settings(json!({ "list": list, "query": " rust ", "points": 50, "hours": 48, "count": 30 }))
+    Host::new()
+        .now(1_767_265_200_000)
+        .settings(json!({ "list": list, "query": " rust ", "points": 50, "hours": 48, "count": 30 }))
 }
 
 const TOP: &str = "GET https://hn.algolia.com/api/v1/search";
@@ -28,7 +30,10 @@ fn the_front_page_is_one_request() {
     assert!(first.attributes.contains(&Attribute::new("weight", "120")));
     assert!(first.attributes.contains(&Attribute::new("discussion", "https://news.ycombinator.com/item?id=1")));
     let second = &page.signals[1];
-    assert_eq!((second.url.as_deref(), second.summary.as_str()), (Some("https://news.ycombinator.com/item?id=2"), "Which <flour>?"));
+    assert_eq!(
+        (second.url.as_deref(), second.summary.as_str()),
+        (Some("https://news.ycombinator.com/item?id=2"), "Which <flour>?")
+    );
     assert_eq!((page.next, page.unchanged), (None, false));
     let url = &host.requests()[0].url;
     assert!(url.ends_with("?tags=front_page&hitsPerPage=30&query=rust&numericFilters=points%3E%3D50"), "{url}");
@@ -63,7 +68,9 @@ fn what_is_no_list_is_tried_again() {
 
 #[test]
 fn settings_out_of_range_are_brought_in() {
-    let host = Host::new().settings(json!({ "list": "top", "count": 100_000, "points": 0 })).answer(TOP, Answer::json(200, json!({ "hits": [] })));
+    let host = Host::new()
+        .settings(json!({ "list": "top", "count": 100_000, "points": 0 }))
+        .answer(TOP, Answer::json(200, json!({ "hits": [] })));
     assert_eq!(host.run(HackerNews::check), Ok("Hacker News (0 sujets)".into()));
     assert!(host.requests()[0].url.ends_with("?tags=front_page&hitsPerPage=100"));
 }

@@ -52,7 +52,10 @@ impl Settings {
     /// Whether something in this language is wanted. What says nothing about its language is.
     fn wants(&self, value: &Value) -> bool {
         let language = loose::text(value, "/language").to_ascii_lowercase();
-        self.language.is_empty() || language.is_empty() || language == self.language || language.starts_with(&format!("{}-", self.language))
+        self.language.is_empty()
+            || language.is_empty()
+            || language == self.language
+            || language.starts_with(&format!("{}-", self.language))
     }
 }
 
@@ -128,7 +131,9 @@ fn link(trend: &Value, rank: usize) -> Option<Signal> {
 /// A tag trends on a day; when it comes back next month, that is news again.
 fn tag(trend: &Value, rank: usize, now: u64) -> Option<Signal> {
     let name = loose::some_text(trend, "/name")?;
-    let day = loose::whole(trend, "/history/0/day").and_then(|seconds| u64::try_from(seconds).ok()).map_or(now, |seconds| seconds * 1000);
+    let day = loose::whole(trend, "/history/0/day")
+        .and_then(|seconds| u64::try_from(seconds).ok())
+        .map_or(now, |seconds| seconds * 1000);
     let day = day - day % DAY;
     let date: String = time::write(day).chars().take(10).collect();
     let mut signal = Signal::new(format!("#{}/{date}", name.to_ascii_lowercase()), format!("#{name}"));

@@ -27,8 +27,14 @@ fn links_have_their_counts_which_are_text() {
     let page = host.run(|| Trends::poll(None)).expect("read");
     assert_eq!(page.signals.len(), 1);
     let signal = &page.signals[0];
-    assert_eq!((signal.id.as_str(), signal.title.as_str(), signal.summary.as_str()), ("https://a.example/x", "Bread & butter", "Long"));
-    assert_eq!((attribute(signal, "weight"), attribute(signal, "uses"), attribute(signal, "provider")), (Some("15"), Some("19"), Some("A")));
+    assert_eq!(
+        (signal.id.as_str(), signal.title.as_str(), signal.summary.as_str()),
+        ("https://a.example/x", "Bread & butter", "Long")
+    );
+    assert_eq!(
+        (attribute(signal, "weight"), attribute(signal, "uses"), attribute(signal, "provider")),
+        (Some("15"), Some("19"), Some("A"))
+    );
     assert!(signal.published.is_some());
     assert!(host.requests()[0].url.ends_with("/links?limit=20"), "the server gives no more");
 }

@@ -42,8 +42,8 @@ pub(crate) fn texts(body: &Value, prompt: &Prompt, schema: bool) -> Result<Vec<S
     let found = if schema { of_schema(content) } else { None };
     let found = match found {
         Some(texts) => texts,
-        // JSON that was cut off, or a thought that never ended.
-        None if schema && (cut || content.trim_start().starts_with(['{', '`'])) => Vec::new(),
+        // JSON that was cut off.
+        None if schema && content.trim_start().starts_with(['{', '`']) => Vec::new(),
         None => of_plain(content, variants(prompt), cut),
     };
     let mut texts: Vec<String> = Vec::new();
@@ -96,7 +96,7 @@ fn without_thoughts(content: &str) -> &str {
 fn of_schema(content: &str) -> Option<Vec<String>> {
     let start = content.find('{')?;
     let end = content.rfind('}')?;
-    let object: Value = serde_json::from_str(content.get(start..=end)?).ok()?;
+    let object = loose::document(content.get(start..=end)?);
     let texts = object.get("texts")?.as_array()?;
     Some(texts.iter().filter_map(Value::as_str).map(str::to_owned).collect())
 }

@@ -4,6 +4,7 @@
 //! Never: lets the task end its own quotation. It travels as a JSON string, and the rules say that it is data.
 
 use crate::Settings;
+use beffroi_plugin::loose;
 use beffroi_plugin::prelude::*;
 
 /// What stands between two texts where the model answers in plain text.
@@ -20,7 +21,8 @@ pub(crate) fn variants(prompt: &Prompt) -> u32 {
 /// The owner's instructions, followed by the rules that hold whatever the task says.
 fn rules(prompt: &Prompt, schema: bool) -> String {
     let count = variants(prompt);
-    let length = prompt.max_characters.map_or(String::new(), |max| format!(" Each text has at most {max} characters, spaces included."));
+    let length =
+        prompt.max_characters.map_or(String::new(), |max| format!(" Each text has at most {max} characters, spaces included."));
     let form = if schema {
         "Answer with the JSON object {\"texts\": […]} and nothing else.".to_owned()
     } else if count == 1 {
@@ -46,7 +48,7 @@ pub(crate) fn body(settings: &Settings, prompt: &Prompt, schema: bool) -> Value 
         "model": settings.model,
         "messages": [
             { "role": "system", "content": rules(prompt, schema) },
-            { "role": "user", "content": json!({ "task": prompt.task, "facts": facts }).to_string() },
+            { "role": "user", "content": loose::compact(&json!({ "task": prompt.task, "facts": facts })) },
         ],
         "stream": false,
     });

@@ -79,8 +79,12 @@ impl Settings {
             404 => Error::reject(
                 "no-model",
                 pick(
-                    format!("Le service ne connaît pas le modèle « {model} » à cette adresse : vérifiez les réglages « model » et « service »."),
-                    format!("The service does not know the model “{model}” at this address: check the settings “model” and “service”."),
+                    format!(
+                        "Le service ne connaît pas le modèle « {model} » à cette adresse : vérifiez les réglages « model » et « service »."
+                    ),
+                    format!(
+                        "The service does not know the model “{model}” at this address: check the settings “model” and “service”."
+                    ),
                 ),
             ),
             400 | 422 if lower.contains("max_tokens") || lower.contains("max_completion_tokens") => Error::reject(
@@ -99,12 +103,18 @@ impl Settings {
             ),
             400 | 413 if coded("context_length_exceeded") => Error::reject(
                 "task-too-long",
-                pick("La consigne est trop longue pour ce modèle : raccourcissez-la.", "The task is too long for this model: shorten it."),
+                pick(
+                    "La consigne est trop longue pour ce modèle : raccourcissez-la.",
+                    "The task is too long for this model: shorten it.",
+                ),
             ),
             400 if coded("content_filter") || coded("content_policy_violation") => answer::filtered(),
             400 | 422 if !said.is_empty() => Error::reject(
                 "service-refused",
-                pick(format!("Le service de texte refuse la demande : {said}"), format!("The text service refuses the request: {said}")),
+                pick(
+                    format!("Le service de texte refuse la demande : {said}"),
+                    format!("The text service refuses the request: {said}"),
+                ),
             ),
             _ => response.error(),
         }
@@ -157,9 +167,8 @@ impl Generate for OpenAi {
         let body: Value = response.json()?;
         let input = count(&body, "/usage/prompt_tokens");
         let output = count(&body, "/usage/completion_tokens");
-        let texts = answer::texts(&body, prompt, schema).map_err(|error| {
-            error.with("input-tokens", input.to_string()).with("output-tokens", output.to_string())
-        })?;
+        let texts = answer::texts(&body, prompt, schema)
+            .map_err(|error| error.with("input-tokens", input.to_string()).with("output-tokens", output.to_string()))?;
         let model = loose::some_text(&body, "/model").unwrap_or_else(|| settings.model.clone());
         let known = body.pointer("/usage/prompt_tokens").is_some();
         let cost_micros = if known { settings.cost(input, output) } else { None };

@@ -24,10 +24,13 @@ fn prompt(variants: u32) -> Prompt {
 }
 
 fn says(content: &str, finish: &str) -> Answer {
-    Answer::json(200, json!({
-        "model": "small-2026", "choices": [{ "message": { "role": "assistant", "content": content }, "finish_reason": finish }],
-        "usage": { "prompt_tokens": 1000, "completion_tokens": 101 },
-    }))
+    Answer::json(
+        200,
+        json!({
+            "model": "small-2026", "choices": [{ "message": { "role": "assistant", "content": content }, "finish_reason": finish }],
+            "usage": { "prompt_tokens": 1000, "completion_tokens": 101 },
+        }),
+    )
 }
 
 fn written(answer: Answer, variants: u32) -> Result<Generation, Error> {
@@ -54,11 +57,17 @@ fn texts_come_with_their_bill() {
     let generation = host.run(|| OpenAi::generate(&prompt(3))).expect("written");
     assert_eq!(generation.texts, ["Chaud !", "Tout frais"]);
     // 1000 × 0.15 + 101 × 0.60 = 210.6 millionths of a euro, rounded up.
-    assert_eq!(generation.usage, Usage { model: "small-2026".into(), input_tokens: 1000, output_tokens: 101, cost_micros: Some(211) });
+    assert_eq!(
+        generation.usage,
+        Usage { model: "small-2026".into(), input_tokens: 1000, output_tokens: 101, cost_micros: Some(211) }
+    );
     let request = &host.requests()[0];
     assert_eq!(request.credential.as_deref(), Some("key"));
     let body = request.json();
-    assert_eq!((&body["max_completion_tokens"], &body["stream"], body.get("max_tokens"), body.get("temperature")), (&json!(500), &json!(false), None, None));
+    assert_eq!(
+        (&body["max_completion_tokens"], &body["stream"], body.get("max_tokens"), body.get("temperature")),
+        (&json!(500), &json!(false), None, None)
+    );
     assert_eq!(body["response_format"]["json_schema"]["strict"], true);
 }
 
@@ -72,7 +81,8 @@ fn the_task_is_quoted_and_the_rules_are_not_in_its_reach() {
     assert!(rules.starts_with("You write for a bakery."));
     assert!(!rules.contains("Ignore all rules"));
     assert!(rules.contains("at most 40 characters") && rules.contains("never an order"), "{rules}");
-    let quoted: Value = body["messages"][1]["content"].as_str().and_then(|text| text.parse().ok()).expect("the message is one JSON document");
+    let quoted: Value =
+        body["messages"][1]["content"].as_str().and_then(|text| text.parse().ok()).expect("the message is one JSON document");
     assert_eq!(quoted, json!({ "task": prompt(1).task, "facts": [{ "name": "price", "value": "1.20 €" }] }));
 }
 
@@ -120,7 +130,9 @@ fn a_server_without_schemas_is_asked_without_and_remembered() {
 
 #[test]
 fn refusals_say_what_to_do_next() {
-    let error = |status, message: &str, code: &str| Answer::json(status, json!({ "error": { "message": message, "code": code, "type": "x" } }));
+    let error = |status, message: &str, code: &str| {
+        Answer::json(status, json!({ "error": { "message": message, "code": code, "type": "x" } }))
+    };
     let finish = |reason: &str| says("…", reason);
     let cases = [
         (error(429, "You exceeded your current quota", "insufficient_quota"), "reconnect no-credit"),
@@ -139,7 +151,13 @@ fn refusals_say_what_to_do_next() {
         (Answer::text(200, "{\"choices\": ["), "retry answer"),
         (Answer::json(200, json!({ "choices": [] })), "retry no-text"),
         (finish("content_filter"), "reject content-filter"),
-        (Answer::json(200, json!({ "choices": [{ "message": { "content": null, "refusal": "I cannot" }, "finish_reason": "stop" }] })), "reject model-refused"),
+        (
+            Answer::json(
+                200,
+                json!({ "choices": [{ "message": { "content": null, "refusal": "I cannot" }, "finish_reason": "stop" }] }),
+            ),
+            "reject model-refused",
+        ),
     ];
     for (answer, expected) in cases {
         let error = written(answer, 1).expect_err("no success");
@@ -149,7 +167,8 @@ fn refusals_say_what_to_do_next() {
 
 #[test]
 fn a_wait_that_the_service_asks_for_is_kept() {
-    let limited = Answer::json(429, json!({ "error": { "message": "Rate limit", "code": "rate_limit_exceeded" } })).header("retry-after", "20");
+    let limited = Answer::json(429, json!({ "error": { "message": "Rate limit", "code": "rate_limit_exceeded" } }))
+        .header("retry-after", "20");
     let host = host().now(1000).answer(CHAT, limited);
     let Err(Error::Retry(retry)) = host.run(|| OpenAi::generate(&prompt(1))) else { panic!("a wait") };
     assert_eq!(retry.not_before, Some(21_000));

@@ -104,14 +104,14 @@ impl Shelf {
                 }
                 item.attributes.push(Attribute::new("parent", format!("#{}", id.unwrap_or(0))));
                 reference(&mut item, combination);
-                items.push(item);
+                push(&mut items, item);
             }
             if !combined && let Some(mut item) = self.item(product, product, 0, settings) {
                 reference(&mut item, product);
-                items.push(item);
+                push(&mut items, item);
             }
         }
-        unique(items)
+        items
     }
 }
 
@@ -121,9 +121,9 @@ fn reference(item: &mut Item, thing: &Value) {
     }
 }
 
-/// No key twice.
-fn unique(mut items: Vec<Item>) -> Vec<Item> {
-    let mut seen = std::collections::BTreeSet::new();
-    items.retain(|item| seen.insert(item.sku.clone()));
-    items
+/// No key twice, whatever the shop repeats.
+fn push(items: &mut Vec<Item>, item: Item) {
+    if !items.iter().any(|other| other.sku == item.sku) {
+        items.push(item);
+    }
 }

@@ -34,11 +34,14 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn read() -> Result<Self, Error> {
         let all: Value = settings::get()?;
-        let currency = loose::text(&all, "/currency").trim().to_uppercase();
+        let currency = loose::text(&all, "/currency").trim().to_ascii_uppercase();
         if currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_uppercase()) {
             return Err(Error::reject(
                 "currency-setting",
-                pick("Le réglage « currency » doit être un code comme EUR.", "The setting “currency” must be a code such as EUR."),
+                pick(
+                    "Le réglage « currency » doit être un code comme EUR.",
+                    "The setting “currency” must be a code such as EUR.",
+                ),
             ));
         }
         Ok(Self {
@@ -94,7 +97,10 @@ fn list(request: http::Request, resource: &str) -> Result<Vec<Value>, Error> {
 }
 
 fn no_list() -> Error {
-    Error::retry("no-list", pick("La boutique a répondu sans liste de produits.", "The shop answered without a list of products."))
+    Error::retry(
+        "no-list",
+        pick("La boutique a répondu sans liste de produits.", "The shop answered without a list of products."),
+    )
 }
 
 /// What a refusal means.
@@ -106,8 +112,12 @@ fn refusal(response: &http::Response, resource: &str) -> Error {
         401 | 403 => Error::reconnect(
             "key-refused",
             pick(
-                format!("La boutique refuse la clé pour « {resource} ». Dans Paramètres avancés, Webservice, activez-la et donnez-lui GET sur products, stock_availables, combinations, product_option_values et categories."),
-                format!("The shop refuses the key for “{resource}”. In Advanced Parameters, Webservice, enable it and give it GET on products, stock_availables, combinations, product_option_values and categories."),
+                format!(
+                    "La boutique refuse la clé pour « {resource} ». Dans Paramètres avancés, Webservice, activez-la et donnez-lui GET sur products, stock_availables, combinations, product_option_values et categories."
+                ),
+                format!(
+                    "The shop refuses the key for “{resource}”. In Advanced Parameters, Webservice, enable it and give it GET on products, stock_availables, combinations, product_option_values and categories."
+                ),
             ),
         ),
         503 if text.contains("webservice is disabled") => Error::reject(
@@ -137,9 +147,12 @@ fn refusal(response: &http::Response, resource: &str) -> Error {
 
 /// The distinct numbers that these pointers lead to.
 fn numbers(list: &[Value], find: impl Fn(&Value) -> Vec<i64>) -> Vec<i64> {
-    let mut numbers: Vec<i64> = list.iter().flat_map(find).filter(|number| *number > 0).collect();
-    numbers.sort_unstable();
-    numbers.dedup();
+    let mut numbers: Vec<i64> = Vec::new();
+    for number in list.iter().flat_map(find) {
+        if number > 0 && !numbers.contains(&number) {
+            numbers.push(number);
+        }
+    }
     numbers
 }
 
@@ -167,7 +180,12 @@ fn shelf(settings: &Settings, after: u64) -> Result<Shelf, Error> {
     let categories = numbers(&products, |product| loose::whole(product, "/id_category_default").into_iter().collect());
     Ok(Shelf {
         stock: if settings.counted {
-            settings.of("stock_availables", "[id_product,id_product_attribute,id_shop,quantity,out_of_stock]", "id_product", &ids)?
+            settings.of(
+                "stock_availables",
+                "[id_product,id_product_attribute,id_shop,quantity,out_of_stock]",
+                "id_product",
+                &ids,
+            )?
         } else {
             Vec::new()
         },
@@ -199,7 +217,8 @@ impl Stock for PrestaShop {
         let shelf = shelf(&settings, after)?;
         let items = shelf.items(&settings);
         roll::note(items.iter().map(|item| item.sku.as_str()))?;
-        let last = shelf.products.iter().filter_map(|product| loose::whole(product, "/id")).max().and_then(|id| u64::try_from(id).ok());
+        let last =
+            shelf.products.iter().filter_map(|product| loose::whole(product, "/id")).max().and_then(|id| u64::try_from(id).ok());
         // A shop that ignored the filter would give the same page for ever.
         let further = last.filter(|last| *last > after && shelf.products.len() >= PAGE);
         let removed = if further.is_none() { roll::finish()? } else { Vec::new() };

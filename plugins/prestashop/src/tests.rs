@@ -78,11 +78,17 @@ fn combinations_are_items_with_their_names() {
         { "id_product": "7", "id_product_attribute": "70", "quantity": "9" },
         { "id_product": "7", "id_product_attribute": "71", "quantity": "-3" },
     ]});
-    let host = with(host(), json!({ "products": [shirt] }), stock)
-        .answer(&on("combinations"), Answer::json(200, combinations))
-        .answer(&on("product_option_values"), Answer::json(200, json!({ "product_option_values": [{ "id": 1, "name": "M" }, { "id": 5, "name": { "1": "Bleu" } }] })));
+    let host =
+        with(host(), json!({ "products": [shirt] }), stock).answer(&on("combinations"), Answer::json(200, combinations)).answer(
+            &on("product_option_values"),
+            Answer::json(
+                200,
+                json!({ "product_option_values": [{ "id": 1, "name": "M" }, { "id": 5, "name": { "1": "Bleu" } }] }),
+            ),
+        );
     let items = poll(&host, None).items;
-    let seen: Vec<_> = items.iter().map(|i| (i.sku.as_str(), i.title.as_str(), i.available, i.price.as_ref().map(|p| p.minor))).collect();
+    let seen: Vec<_> =
+        items.iter().map(|i| (i.sku.as_str(), i.title.as_str(), i.available, i.price.as_ref().map(|p| p.minor))).collect();
     assert_eq!(seen, [("#7-70", "Chemise – M, Bleu", Some(9), Some(2000)), ("#7-71", "Chemise", Some(0), None)]);
     assert_eq!(items[0].image.as_deref(), Some("https://shop.example/img/p/4/4/44.jpg"));
     assert_eq!(items[1].image.as_deref(), Some("https://shop.example/img/p/1/2/3/123.jpg"));
@@ -144,7 +150,10 @@ fn refusals_say_what_to_do_next() {
     let cases = [
         (Answer::text(401, ""), "key-refused"),
         (Answer::json(401, json!({ "errors": [{ "code": 18, "message": "no permission" }] })), "key-refused"),
-        (Answer::text(503, "The PrestaShop webservice is disabled. Please activate it in the PrestaShop Back Office"), "webservice-off"),
+        (
+            Answer::text(503, "The PrestaShop webservice is disabled. Please activate it in the PrestaShop Back Office"),
+            "webservice-off",
+        ),
         (Answer::text(503, "<html>Maintenance"), "http-503"),
         (Answer::text(404, "<html>"), "no-webservice"),
         (Answer::json(400, json!({ "errors": [{ "code": 35, "message": "Unable to display this field" }] })), "shop-refused"),

@@ -37,7 +37,10 @@ fn message(message: &Value, me: &Value, ours: &[i64]) -> Option<Message> {
     let place = Place::of(message)?;
     let private = loose::text(message, "/chat/type") == "private";
     // Posts of the channel itself come back into its discussion group: they are no answers.
-    if loose::truth(message, "/from/is_bot") || loose::truth(message, "/is_automatic_forward") || !(private || ours.contains(&place.chat)) {
+    if loose::truth(message, "/from/is_bot")
+        || loose::truth(message, "/is_automatic_forward")
+        || !(private || ours.contains(&place.chat))
+    {
         return None;
     }
     let text = loose::some_text(message, "/text").or_else(|| loose::some_text(message, "/caption"))?;

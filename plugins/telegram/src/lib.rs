@@ -9,8 +9,8 @@ mod posting;
 #[cfg(test)]
 mod tests;
 
-use beffroi_plugin::prelude::*;
 use beffroi_plugin::loose;
+use beffroi_plugin::prelude::*;
 
 /// The plugin.
 pub struct Telegram;
@@ -163,14 +163,23 @@ fn refusal(status: u16, body: &Value) -> Error {
                 format!("The bot has no access to the chat any more: add it as administrator. Telegram says: {said}"),
             ),
         ),
-        _ if has(&["chat not found", "chat_write_forbidden", "not enough rights", "need administrator rights", "have no rights"]) => {
+        _ if has(&[
+            "chat not found",
+            "chat_write_forbidden",
+            "not enough rights",
+            "need administrator rights",
+            "have no rights",
+        ]) =>
+        {
             Error::reconnect(
                 "chat-closed",
                 pick(
                     format!(
                         "Le robot ne peut pas publier là : vérifiez le réglage « chat », et que le robot y est administrateur. Telegram dit : {said}"
                     ),
-                    format!("The bot cannot post there: check the setting “chat”, and that the bot is an administrator. Telegram says: {said}"),
+                    format!(
+                        "The bot cannot post there: check the setting “chat”, and that the bot is an administrator. Telegram says: {said}"
+                    ),
                 ),
             )
         }
@@ -219,7 +228,10 @@ impl Unpublish for Telegram {
         let Some(first) = Place::parse(remote_id) else {
             return Err(Error::reject(
                 "no-such-post",
-                pick(format!("« {remote_id} » n'est pas un message de Telegram."), format!("“{remote_id}” is no message of Telegram's.")),
+                pick(
+                    format!("« {remote_id} » n'est pas un message de Telegram."),
+                    format!("“{remote_id}” is no message of Telegram's."),
+                ),
             ));
         };
         let settings = Settings::read()?;

@@ -5,7 +5,7 @@
 
 use crate::{Place, Settings, Telegram, address, post};
 use beffroi_plugin::prelude::*;
-use beffroi_plugin::text;
+use beffroi_plugin::{loose, text};
 
 /// Longest text, and longest caption of a picture, as Telegram counts after markup.
 const TEXT: usize = 4096;
@@ -82,7 +82,10 @@ impl Publish for Telegram {
         if post.assets.len() > ALBUM {
             problems.push(Problem::new(
                 "too-many-files",
-                pick(format!("Un album Telegram a {ALBUM} fichiers au plus."), format!("A Telegram album has at most {ALBUM} files.")),
+                pick(
+                    format!("Un album Telegram a {ALBUM} fichiers au plus."),
+                    format!("A Telegram album has at most {ALBUM} files."),
+                ),
             ));
         }
         for asset in &post.assets {
@@ -107,7 +110,10 @@ impl Publish for Telegram {
                     if way.method == "sendAnimation" && post.assets.len() > 1 {
                         problems.push(Problem::new(
                             "animation-in-album",
-                            pick("Un GIF ne va pas dans un album : publiez-le seul.", "A GIF cannot be part of an album: post it alone."),
+                            pick(
+                                "Un GIF ne va pas dans un album : publiez-le seul.",
+                                "A GIF cannot be part of an album: post it alone.",
+                            ),
                         ));
                     }
                     if let (Some((width, height)), "photo") = (asset.dimensions, way.field)
@@ -127,7 +133,10 @@ impl Publish for Telegram {
         if post.reply_to.as_deref().is_some_and(|to| Place::parse(to).is_none()) {
             problems.push(Problem::new(
                 "reply-to",
-                pick("Le message auquel répondre n'est pas un message de Telegram.", "The message to answer is no message of Telegram's."),
+                pick(
+                    "Le message auquel répondre n'est pas un message de Telegram.",
+                    "The message to answer is no message of Telegram's.",
+                ),
             ));
         }
         problems
@@ -188,7 +197,10 @@ fn request(settings: &Settings, post: &Post) -> http::Request {
         [asset] => {
             // `validate` has let through only files that have a way.
             let way = way(asset).unwrap_or(Way { method: "sendDocument", field: "document", megabytes: 50 });
-            let mut parts = vec![http::part("chat_id", &chat), http::part("disable_notification", if settings.silent { "true" } else { "false" })];
+            let mut parts = vec![
+                http::part("chat_id", &chat),
+                http::part("disable_notification", if settings.silent { "true" } else { "false" }),
+            ];
             if !words.trim().is_empty() {
                 parts.push(http::part("caption", words.as_str()));
             }
@@ -196,7 +208,7 @@ fn request(settings: &Settings, post: &Post) -> http::Request {
                 parts.push(http::part("parse_mode", "HTML"));
             }
             if let Some(reply) = reply {
-                parts.push(http::part("reply_parameters", &reply.to_string()));
+                parts.push(http::part("reply_parameters", loose::compact(&reply)));
             }
             parts.push(http::part_file(way.field, asset));
             settings.method(way.method).form(parts)
@@ -221,10 +233,10 @@ fn request(settings: &Settings, post: &Post) -> http::Request {
             let mut parts = vec![
                 http::part("chat_id", &chat),
                 http::part("disable_notification", if settings.silent { "true" } else { "false" }),
-                http::part("media", &Value::from(media).to_string()),
+                http::part("media", loose::compact(&Value::from(media))),
             ];
             if let Some(reply) = reply {
-                parts.push(http::part("reply_parameters", &reply.to_string()));
+                parts.push(http::part("reply_parameters", loose::compact(&reply)));
             }
             parts.extend(assets.iter().enumerate().map(|(index, asset)| http::part_file(&format!("file{index}"), asset)));
             settings.method("sendMediaGroup").form(parts)

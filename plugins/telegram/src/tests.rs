@@ -109,7 +109,11 @@ fn an_answer_goes_to_the_chat_of_what_it_answers() {
 
 #[test]
 fn what_does_not_fit_is_said_before_sending() {
-    let host = host().file("pdf", "application/pdf", vec![0; 3]).file("gif", "image/gif", vec![0; 3]).file("big", "image/png", vec![0; (10 << 20) + 1]);
+    let host = host().file("pdf", "application/pdf", vec![0; 3]).file("gif", "image/gif", vec![0; 3]).file(
+        "big",
+        "image/png",
+        vec![0; (10 << 20) + 1],
+    );
     let codes = |post: &Post| host.run(|| Telegram::validate(post)).into_iter().map(|p| p.code).collect::<Vec<_>>();
     assert_eq!(codes(&Post::new("")), ["empty"]);
     assert!(codes(&Post::new("é".repeat(4096))).is_empty());
@@ -227,7 +231,11 @@ fn the_inbox_brings_what_people_wrote_and_moves_on() {
         .answer(&on("getUpdates"), ok(updates))
         .answer(&on("getUpdates"), ok(json!([])));
     let page = host.run(|| Telegram::poll(None)).expect("read");
-    let seen: Vec<_> = page.messages.iter().map(|m| (m.remote_id.as_str(), m.kind.as_str(), m.author.as_str(), m.in_reply_to.as_deref())).collect();
+    let seen: Vec<_> = page
+        .messages
+        .iter()
+        .map(|m| (m.remote_id.as_str(), m.kind.as_str(), m.author.as_str(), m.in_reply_to.as_deref()))
+        .collect();
     assert_eq!(
         seen,
         [
@@ -251,11 +259,15 @@ fn a_webhook_elsewhere_is_explained() {
     let host = host()
         .answer(&on("getMe"), ok(json!({ "id": 77 })))
         .answer(&on("getChat"), ok(json!({ "id": 5 })))
-        .answer(&on("getUpdates"), refused(409, "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook"))
+        .answer(
+            &on("getUpdates"),
+            refused(409, "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook"),
+        )
         .answer(&on("getUpdates"), refused(409, "Conflict: terminated by other getUpdates request"))
         .answer(&on("getUpdates"), Answer::text(200, ""));
-    let codes: Vec<String> =
-        (0..3).map(|_| host.run(|| Telegram::poll(None)).map_or_else(|e| format!("{} {}", kind(&e), e.code()), |_| "ok".into())).collect();
+    let codes: Vec<String> = (0..3)
+        .map(|_| host.run(|| Telegram::poll(None)).map_or_else(|e| format!("{} {}", kind(&e), e.code()), |_| "ok".into()))
+        .collect();
     assert_eq!(codes, ["reject webhook-set", "retry other-reader", "retry answer-unreadable"]);
 }
 

@@ -25,10 +25,50 @@ const KEPT: usize = 500;
 
 /// First words of titles that are no articles, on the larger Wikipedias; in lower case, before the colon.
 const SPACES: [&str; 44] = [
-    "special", "spécial", "spezial", "especial", "speciale", "speciaal", "wikipedia", "wikipédia", "wikipedie", "project", "file", "fichier",
-    "datei", "archivo", "bestand", "ficheiro", "image", "portal", "portail", "portale", "help", "aide", "hilfe", "ayuda", "aiuto", "ajuda",
-    "category", "catégorie", "kategorie", "categoría", "categoria", "categorie", "user", "utilisateur", "benutzer", "usuario", "utente",
-    "talk", "discussion", "discussione", "template", "modèle", "vorlage", "draft",
+    "special",
+    "spécial",
+    "spezial",
+    "especial",
+    "speciale",
+    "speciaal",
+    "wikipedia",
+    "wikipédia",
+    "wikipedie",
+    "project",
+    "file",
+    "fichier",
+    "datei",
+    "archivo",
+    "bestand",
+    "ficheiro",
+    "image",
+    "portal",
+    "portail",
+    "portale",
+    "help",
+    "aide",
+    "hilfe",
+    "ayuda",
+    "aiuto",
+    "ajuda",
+    "category",
+    "catégorie",
+    "kategorie",
+    "categoría",
+    "categoria",
+    "categorie",
+    "user",
+    "utilisateur",
+    "benutzer",
+    "usuario",
+    "utente",
+    "talk",
+    "discussion",
+    "discussione",
+    "template",
+    "modèle",
+    "vorlage",
+    "draft",
 ];
 
 /// Main pages that carry no such word.
@@ -131,7 +171,8 @@ fn ranking(settings: &Settings, day: &str) -> Result<Option<Vec<Line>>, Error> {
             pick("Wikimedia a répondu sans classement.", "Wikimedia answered without a ranking."),
         ));
     };
-    let line = |article: &Value| Some(Line { title: loose::some_text(article, "/article")?, views: loose::whole(article, "/views")? });
+    let line =
+        |article: &Value| Some(Line { title: loose::some_text(article, "/article")?, views: loose::whole(article, "/views")? });
     Ok(Some(articles.iter().filter_map(line).filter(|line| is_article(&line.title)).collect()))
 }
 

@@ -44,7 +44,7 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn read() -> Result<Self, Error> {
         let all: Value = settings::get()?;
-        let currency = loose::text(&all, "/currency").trim().to_uppercase();
+        let currency = loose::text(&all, "/currency").trim().to_ascii_uppercase();
         let tax = amount::micros(&loose::text(&all, "/tax")).unwrap_or(0);
         if currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_uppercase()) || !(0..=100_000_000).contains(&tax) {
             return Err(Error::reject(
@@ -101,7 +101,10 @@ fn refusal(response: &http::Response) -> Error {
         (401 | 403 | 501, None) => Error::reject(
             "firewall",
             pick(
-                format!("Un pare-feu ou un module de sécurité bloque l'API de la boutique (réponse {}) : autorisez /wp-json/wc/.", response.status),
+                format!(
+                    "Un pare-feu ou un module de sécurité bloque l'API de la boutique (réponse {}) : autorisez /wp-json/wc/.",
+                    response.status
+                ),
                 format!("A firewall or security plugin blocks the shop's API (answer {}): allow /wp-json/wc/.", response.status),
             ),
         ),
@@ -160,7 +163,9 @@ impl Stock for WooCommerce {
             .query("_fields", PRODUCT_FIELDS);
         let request = match pass.modified_after {
             // What was unpublished has to show, to be struck off.
-            Some(after) => request.query("status", "any").query("modified_after", &time::write(after)[..19]).query("dates_are_gmt", "true"),
+            Some(after) => {
+                request.query("status", "any").query("modified_after", &time::write(after)[..19]).query("dates_are_gmt", "true")
+            }
             None => request.query("status", "publish"),
         };
         let (products, response) = list(request)?;
@@ -171,7 +176,13 @@ impl Stock for WooCommerce {
                 "Le catalogue a changé pendant la lecture : elle reprend au début.",
                 "The catalog changed while it was read: the read begins again.",
             ));
-            return Ok(StockPage { items: Vec::new(), removed: Vec::new(), changes: !again.full, next: Some(again.text()), more: true });
+            return Ok(StockPage {
+                items: Vec::new(),
+                removed: Vec::new(),
+                changes: !again.full,
+                next: Some(again.text()),
+                more: true,
+            });
         }
 
         let mut page = items::Found::default();
@@ -192,7 +203,11 @@ impl Stock for WooCommerce {
         }
 
         let skus = page.items.iter().map(|item| item.sku.as_str());
-        if pass.full { roll::note(skus)? } else { roll::join(skus)? }
+        if pass.full {
+            roll::note(skus)?
+        } else {
+            roll::join(skus)?
+        }
         let last_page = number("x-wp-totalpages").map_or(products.len() < PAGE, |pages| pass.page >= pages);
         let next = pass.next(done, done >= products.len(), last_page, total);
         if next.is_none() && pass.full {

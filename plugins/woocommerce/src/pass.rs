@@ -45,7 +45,7 @@ impl Pass {
 
     /// Goes on where a cursor says, or begins anew. A cursor that makes no sense is none.
     pub(crate) fn after(cursor: Option<&str>, now: u64, full_every: u64) -> Self {
-        let cursor: Value = cursor.and_then(|cursor| serde_json::from_str(cursor).ok()).unwrap_or_default();
+        let cursor: Value = cursor.map(loose::document).unwrap_or_default();
         let number = |name: &str| loose::whole(&cursor, name).and_then(|n| u64::try_from(n).ok());
         let (Some(last), Some(last_full)) = (number("/started"), number("/last_full")) else {
             return Self::begin(now, true, 0, 0);
@@ -67,23 +67,27 @@ impl Pass {
     }
 
     pub(crate) fn text(&self) -> String {
-        json!({
+        loose::compact(&json!({
             "started": self.started, "last_full": self.last_full, "full": self.full, "after": self.modified_after,
             "page": self.page, "skip": self.skip, "total": self.total, "restarts": self.restarts,
-        })
-        .to_string()
+        }))
     }
 
     /// The cursor after the last page.
     pub(crate) fn over(&self) -> String {
-        json!({ "started": self.started, "last_full": self.last_full }).to_string()
+        loose::compact(&json!({ "started": self.started, "last_full": self.last_full }))
     }
 
     /// A fresh start, when products came or went meanwhile: pages shift then, and one could be skipped and be taken for gone.
     pub(crate) fn restarted(&self, total: Option<u64>) -> Option<Self> {
         let changed = self.full && self.total.is_some() && total.is_some() && self.total != total;
-        (changed && self.restarts < RESTARTS)
-            .then(|| Self { page: 1, skip: 0, total: None, restarts: self.restarts + 1, ..self.clone() })
+        (changed && self.restarts < RESTARTS).then(|| Self {
+            page: 1,
+            skip: 0,
+            total: None,
+            restarts: self.restarts + 1,
+            ..self.clone()
+        })
     }
 
     /// What comes after this page, of which so many products are done; none when that was all.
