@@ -308,6 +308,14 @@ fn by_hand() -> Trigger {
 }
 
 #[test]
+fn a_workflow_reads_what_came_with_its_trigger() {
+    let trigger = Trigger { payload: json!({ "sku": "bread" }).to_string(), ..by_hand() };
+    assert_eq!(trigger.payload_as::<Value>(), Ok(json!({ "sku": "bread" })));
+    let code = Host::new().run(|| trigger.payload_as::<u8>()).map_err(|e| e.code().to_owned());
+    assert_eq!(code, Err("payload".to_owned()));
+}
+
+#[test]
 fn a_workflow_plans_at_the_desk_and_does_a_step_once() {
     let host = Host::new()
         .settings(json!({ "account": "instagram" }))
