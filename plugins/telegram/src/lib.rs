@@ -79,7 +79,7 @@ impl Settings {
 
     /// A request for one method. The host puts the token where the placeholder stands.
     pub(crate) fn method(&self, name: &str) -> http::Request {
-        http::post(&format!("{}/bot{{token}}/{name}", self.service)).credential("token")
+        http::post(format!("{}/bot{{token}}/{name}", self.service)).credential("token")
     }
 }
 

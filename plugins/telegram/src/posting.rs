@@ -238,7 +238,7 @@ fn request(settings: &Settings, post: &Post) -> http::Request {
             if let Some(reply) = reply {
                 parts.push(http::part("reply_parameters", loose::compact(&reply)));
             }
-            parts.extend(assets.iter().enumerate().map(|(index, asset)| http::part_file(&format!("file{index}"), asset)));
+            parts.extend(assets.iter().enumerate().map(|(index, asset)| http::part_file(format!("file{index}"), asset)));
             settings.method("sendMediaGroup").form(parts)
         }
     }

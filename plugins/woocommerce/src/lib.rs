@@ -204,9 +204,9 @@ impl Stock for WooCommerce {
 
         let skus = page.items.iter().map(|item| item.sku.as_str());
         if pass.full {
-            roll::note(skus)?
+            roll::note(skus)?;
         } else {
-            roll::join(skus)?
+            roll::join(skus)?;
         }
         let last_page = number("x-wp-totalpages").map_or(products.len() < PAGE, |pages| pass.page >= pages);
         let next = pass.next(done, done >= products.len(), last_page, total);
