@@ -201,12 +201,16 @@ impl Metrics for Discord {
         for id in remote_ids {
             let Some(place) = Place::parse(id) else { continue };
             let known = loose::list(&recent, "").iter().find(|message| number(message, "/id") == Some(place.message));
+            let fetched;
             let message = match known {
-                Some(message) => message.clone(),
+                Some(message) => message,
                 None if single < SINGLE_READS => {
                     single += 1;
                     match settings.read_value(&format!("channels/{}/messages/{}", place.channel, place.message)) {
-                        Ok(message) => message,
+                        Ok(message) => {
+                            fetched = message;
+                            &fetched
+                        }
                         Err(error) if error.code() == "message-gone" => continue,
                         Err(error) => return Err(error),
                     }
@@ -214,7 +218,7 @@ impl Metrics for Discord {
                 None => continue,
             };
             let likes: i64 =
-                loose::list(&message, "/reactions").iter().filter_map(|reaction| loose::whole(reaction, "/count")).sum();
+                loose::list(message, "/reactions").iter().filter_map(|reaction| loose::whole(reaction, "/count")).sum();
             samples.push(Sample::of_post(id, "likes", likes as f64));
         }
         let channel = settings.read_value(&format!("channels/{}", settings.channel))?;

@@ -31,18 +31,13 @@ impl Before {
 
 /// The key by which Discord knows a repetition: at most 25 characters, the same for the same delivery.
 ///
-/// A delivery's name may be longer, so the nonce is made of its 128-bit FNV-1a hash, in base 36.
+/// A delivery's name may be longer, so the nonce is the first hundred bits of its FNV-1a hash.
 pub(crate) fn nonce(delivery: &str) -> String {
     let mut hash: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     for byte in delivery.bytes() {
         hash = (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
     }
-    let mut digits = [b'0'; 25];
-    for digit in digits.iter_mut().rev() {
-        *digit = b"0123456789abcdefghijklmnopqrstuvwxyz"[(hash % 36) as usize];
-        hash /= 36;
-    }
-    digits.iter().copied().map(char::from).collect()
+    format!("{:025x}", hash >> 28)
 }
 
 /// The channel a post goes to: that of the message it answers, or the account's.

@@ -87,7 +87,7 @@ fn list(request: http::Request, resource: &str) -> Result<Vec<Value>, Error> {
     }
     match response.json()? {
         Value::Array(list) => Ok(list),
-        Value::Object(mut object) => match object.remove(resource) {
+        Value::Object(mut object) => match object.get_mut(resource).map(Value::take) {
             Some(Value::Array(list)) => Ok(list),
             Some(Value::Object(one)) => Ok(vec![Value::Object(one)]),
             _ => Err(no_list()),
@@ -172,9 +172,10 @@ fn shelf(settings: &Settings, after: u64) -> Result<Shelf, Error> {
         .query("limit", PAGE.to_string());
     let products = list(settings.with_prices(request), "products")?;
     let ids = numbers(&products, |product| loose::whole(product, "/id").into_iter().collect());
-    let combined: Vec<Value> =
-        products.iter().filter(|product| !loose::list(product, "/associations/combinations").is_empty()).cloned().collect();
-    let combined = numbers(&combined, |product| loose::whole(product, "/id").into_iter().collect());
+    let combined = numbers(&products, |product| {
+        let id = loose::whole(product, "/id").filter(|_| !loose::list(product, "/associations/combinations").is_empty());
+        id.into_iter().collect()
+    });
     let combinations = settings.of("combinations", "full", "id_product", &combined)?;
     let options = numbers(&combinations, |combination| links(combination, "/associations/product_option_values"));
     let categories = numbers(&products, |product| loose::whole(product, "/id_category_default").into_iter().collect());
