@@ -114,8 +114,10 @@ fn refusal(response: &http::Response) -> Error {
         (403, 50_001 | 50_013) => Error::reconnect(
             "rights-missing",
             pick(
-                "Le robot n'a pas les droits dans ce salon : donnez-lui « Voir le salon », « Envoyer des messages », « Joindre des fichiers » et « Voir les anciens messages ».",
-                "The bot has not the rights in this channel: give it “View channel”, “Send messages”, “Attach files” and “Read message history”.",
+                "Le robot n'a pas les droits dans ce salon : donnez-lui « Voir le salon », « Envoyer des messages », \
+                 « Joindre des fichiers » et « Voir les anciens messages ».",
+                "The bot has not the rights in this channel: give it “View channel”, “Send messages”, “Attach files” and \
+                 “Read message history”.",
             ),
         ),
         (404, 10_003) => Error::reconnect(

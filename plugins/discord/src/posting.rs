@@ -210,8 +210,10 @@ impl Lookup for Discord {
             match page.iter().filter_map(|message| number(message, "/id")).min() {
                 None if oldest.is_none() => {
                     return Ok(Finding::Unsure(pick(
-                        "Discord ne montre rien de ce salon. Donnez au robot « Voir les anciens messages », ou regardez si le message y est.",
-                        "Discord shows nothing of this channel. Give the bot “Read message history”, or look whether the message is there.",
+                        "Discord ne montre rien de ce salon. Donnez au robot « Voir les anciens messages », ou regardez \
+                         si le message y est.",
+                        "Discord shows nothing of this channel. Give the bot “Read message history”, or look whether the \
+                         message is there.",
                     )));
                 }
                 None => return Ok(Finding::Absent),

@@ -80,7 +80,8 @@ impl Settings {
                 "no-model",
                 pick(
                     format!(
-                        "Le service ne connaît pas le modèle « {model} » à cette adresse : vérifiez les réglages « model » et « service »."
+                        "Le service ne connaît pas le modèle « {model} » à cette adresse : vérifiez les réglages \
+                         « model » et « service »."
                     ),
                     format!(
                         "The service does not know the model “{model}” at this address: check the settings “model” and “service”."

@@ -113,10 +113,12 @@ fn refusal(response: &http::Response, resource: &str) -> Error {
             "key-refused",
             pick(
                 format!(
-                    "La boutique refuse la clé pour « {resource} ». Dans Paramètres avancés, Webservice, activez-la et donnez-lui GET sur products, stock_availables, combinations, product_option_values et categories."
+                    "La boutique refuse la clé pour « {resource} ». Dans Paramètres avancés, Webservice, activez-la et \
+                     donnez-lui GET sur products, stock_availables, combinations, product_option_values et categories."
                 ),
                 format!(
-                    "The shop refuses the key for “{resource}”. In Advanced Parameters, Webservice, enable it and give it GET on products, stock_availables, combinations, product_option_values and categories."
+                    "The shop refuses the key for “{resource}”. In Advanced Parameters, Webservice, enable it and give it \
+                     GET on products, stock_availables, combinations, product_option_values and categories."
                 ),
             ),
         ),

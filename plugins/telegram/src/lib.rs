@@ -148,7 +148,8 @@ fn refusal(status: u16, body: &Value) -> Error {
         409 if has(&["webhook"]) => Error::reject(
             "webhook-set",
             pick(
-                "Un webhook est posé sur ce robot : ses messages partent ailleurs. Retirez-le (deleteWebhook), ou prenez un autre robot.",
+                "Un webhook est posé sur ce robot : ses messages partent ailleurs. Retirez-le (deleteWebhook), ou prenez \
+                 un autre robot.",
                 "A webhook is set on this bot: its messages go elsewhere. Remove it (deleteWebhook), or use another bot.",
             ),
         ),
@@ -175,10 +176,12 @@ fn refusal(status: u16, body: &Value) -> Error {
                 "chat-closed",
                 pick(
                     format!(
-                        "Le robot ne peut pas publier là : vérifiez le réglage « chat », et que le robot y est administrateur. Telegram dit : {said}"
+                        "Le robot ne peut pas publier là : vérifiez le réglage « chat », et que le robot y est \
+                         administrateur. Telegram dit : {said}"
                     ),
                     format!(
-                        "The bot cannot post there: check the setting “chat”, and that the bot is an administrator. Telegram says: {said}"
+                        "The bot cannot post there: check the setting “chat”, and that the bot is an administrator. \
+                         Telegram says: {said}"
                     ),
                 ),
             )
@@ -212,7 +215,8 @@ impl Plugin for Telegram {
                 return Err(Error::reconnect(
                     "not-administrator",
                     pick(
-                        "Le robot n'a pas le droit de publier dans ce canal : ajoutez-le comme administrateur, avec « Publier des messages ».",
+                        "Le robot n'a pas le droit de publier dans ce canal : ajoutez-le comme administrateur, avec \
+                         « Publier des messages ».",
                         "The bot may not post in this channel: add it as administrator, with “Post messages”.",
                     ),
                 ));
@@ -247,8 +251,10 @@ impl Unpublish for Telegram {
                     return Err(Error::reject(
                         "too-old-to-delete",
                         pick(
-                            "Telegram ne laisse plus le robot retirer ce message : donnez-lui le droit de supprimer, ou retirez-le à la main.",
-                            "Telegram does not let the bot remove this message any more: give it the right to delete, or remove it by hand.",
+                            "Telegram ne laisse plus le robot retirer ce message : donnez-lui le droit de supprimer, ou \
+                             retirez-le à la main.",
+                            "Telegram does not let the bot remove this message any more: give it the right to delete, or \
+                             remove it by hand.",
                         ),
                     ));
                 }

@@ -122,8 +122,10 @@ impl Publish for Telegram {
                         problems.push(Problem::new(
                             "picture-shape",
                             pick(
-                                "Telegram refuse les images de plus de 10 000 pixels en tout (largeur et hauteur) ou vingt fois plus longues que larges.",
-                                "Telegram refuses pictures of more than 10,000 pixels (width and height together) or twenty times as long as wide.",
+                                "Telegram refuse les images de plus de 10 000 pixels en tout (largeur et hauteur) ou \
+                                 vingt fois plus longues que larges.",
+                                "Telegram refuses pictures of more than 10,000 pixels (width and height together) or \
+                                 twenty times as long as wide.",
                             ),
                         ));
                     }

@@ -94,8 +94,10 @@ fn refusal(response: &http::Response) -> Error {
         (401 | 403, Some(_)) => Error::reconnect(
             "key-refused",
             pick(
-                "La boutique refuse la clé. Créez-en une en lecture seule pour un administrateur (WooCommerce, Réglages, Avancé, API REST) et vérifiez que l'adresse commence par https.",
-                "The shop refuses the key. Make one for reading, for an administrator (WooCommerce, Settings, Advanced, REST API), and check that the address begins with https.",
+                "La boutique refuse la clé. Créez-en une en lecture seule pour un administrateur (WooCommerce, Réglages, \
+                 Avancé, API REST) et vérifiez que l'adresse commence par https.",
+                "The shop refuses the key. Make one for reading, for an administrator (WooCommerce, Settings, Advanced, \
+                 REST API), and check that the address begins with https.",
             ),
         ),
         (401 | 403 | 501, None) => Error::reject(
@@ -111,8 +113,10 @@ fn refusal(response: &http::Response) -> Error {
         (404, _) => Error::reject(
             "no-api",
             pick(
-                "La boutique n'a pas d'API WooCommerce à cette adresse. Vérifiez l'adresse, que WooCommerce est actif, et que les permaliens ne sont pas « simples ».",
-                "The shop has no WooCommerce API at this address. Check the address, that WooCommerce is active, and that permalinks are not “plain”.",
+                "La boutique n'a pas d'API WooCommerce à cette adresse. Vérifiez l'adresse, que WooCommerce est actif, et \
+                 que les permaliens ne sont pas « simples ».",
+                "The shop has no WooCommerce API at this address. Check the address, that WooCommerce is active, and that \
+                 permalinks are not “plain”.",
             ),
         ),
         _ => response.error(),
