@@ -6,7 +6,13 @@
 //! secret; or lets its defect become the daemon's.
 
 mod absent;
+pub mod bridge;
+pub mod host;
 pub mod manifest;
 mod registry;
+pub mod settings;
+#[cfg(test)]
+mod testing;
+mod ward;
 
-pub use registry::Plugins;
+pub use registry::{Installed, Plugins, Reaches, Shown};
