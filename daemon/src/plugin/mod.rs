@@ -9,7 +9,9 @@ mod absent;
 pub mod bridge;
 pub mod host;
 pub mod manifest;
+pub mod package;
 mod registry;
+pub mod rights;
 pub mod settings;
 #[cfg(test)]
 mod testing;
