@@ -7,6 +7,7 @@
 mod files;
 mod findings;
 mod meant;
+mod plugins;
 mod sections;
 mod shape;
 #[cfg(test)]

@@ -195,6 +195,11 @@ impl<'p> Table<'p> {
             .collect()
     }
 
+    /// The table `secrets` of a section that may name a plugin.
+    pub(super) fn secrets(&self) -> Option<Self> {
+        self.table("secrets", self.label.keys.secrets())
+    }
+
     /// Keys and texts of a table whose keys are free.
     pub(super) fn entries(&self) -> Vec<(Text<'p>, Text<'p>)> {
         self.table
@@ -225,6 +230,11 @@ impl<'p> Table<'p> {
     /// The place of a key's value, or of the table's name when the key was not written.
     pub(super) fn place(&self, key: &'static str) -> Range<usize> {
         self.find(key).map_or_else(|| self.at.clone(), |value| self.piece.place(value.span()))
+    }
+
+    /// How people name this table: `[accounts.facebook]`.
+    pub(super) fn label(&self) -> String {
+        self.label.to_string()
     }
 
     /// The value as JSON; findings about what JSON cannot hold.
