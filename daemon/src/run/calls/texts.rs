@@ -105,7 +105,8 @@ fn ask(desk: &mut RunDesk, generator: &GeneratorConfig, prompt: &Prompt) -> Answ
         }
     }
     let answer = desk.tools.adapters.generator(generator).generate(&desk.adapter_call(), prompt);
-    let Generation { texts, model, cost_micros, .. } = answer.map_err(|error| Refusal::Error(format!("{name}: {error}")))?;
+    let Generation { texts, model, cost_micros, .. } =
+        answer.map_err(|error| Refusal::Error(format!("The generator {name} did not write: {error}")))?;
     let cost = cost_micros.map(|micros| i64::try_from(micros).unwrap_or(i64::MAX));
     // On disk at once: the money is gone, whatever becomes of the run.
     let spend = PluginOp::Spend { generator: name.as_str().into(), month, micros: cost.unwrap_or(0) };
@@ -114,7 +115,7 @@ fn ask(desk: &mut RunDesk, generator: &GeneratorConfig, prompt: &Prompt) -> Answ
         desk.write_log("warn", &format!("{name} does not say what its texts cost, so its budget cannot be held"));
     }
     if texts.is_empty() {
-        return Err(Refusal::Error(format!("{name} has written nothing. Change the task, or try again later.")));
+        return Err(Refusal::Error(format!("The generator {name} has written nothing. Change the task, or try again later.")));
     }
     let texts: Vec<String> = texts.into_iter().take(prompt.variants as usize).collect();
     Ok(json!({ "texts": texts, "model": model, "cost": cost.map(|micros| micros as f64 / MICROS as f64) }))
