@@ -305,6 +305,25 @@ impl World {
     }
 }
 
+/// The folder of the packages of this repository's plugins and guests, built when that has not been done since the last change.
+///
+/// # Panics
+/// When they cannot be built; the reason is said first.
+pub fn packages() -> &'static Path {
+    static BUILT: std::sync::LazyLock<PathBuf> = std::sync::LazyLock::new(|| {
+        let root = beffroi_plugins::root();
+        beffroi_plugins::build(&root).unwrap_or_else(|sentence| panic!("{sentence}")).folder
+    });
+    &BUILT
+}
+
+/// One of these packages, by the plugin's name.
+pub fn package(name: &str) -> PathBuf {
+    let file = packages().join(format!("{name}.wasm"));
+    assert!(file.is_file(), "there is no plugin {name} in this repository");
+    file
+}
+
 /// Names of the files in a folder with this ending, sorted.
 pub fn names(folder: &Path, ending: &str) -> Vec<String> {
     let Ok(list) = std::fs::read_dir(folder) else { return Vec::new() };

@@ -3,10 +3,10 @@
 //! In: a section's table. Out: the use of a plugin, as written.
 //! Never: asks whether the plugin is installed or takes these settings; that is seen when it is looked up.
 
-use super::findings::Findings;
-use super::written::{Table, Text};
+use super::shape;
 use crate::domain::{Currency, Json, Money, PluginName};
 use crate::instance::PluginUse;
+use crate::written::{Findings, Table, Text};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ pub(super) fn alone(table: &Table<'_>, others: &[&'static str], findings: &Findi
 
 /// Names of secrets by names of credentials.
 fn secrets(table: &Table<'_>, findings: &Findings<'_>) -> BTreeMap<String, String> {
-    let entries = table.secrets().map_or_else(Vec::new, |secrets| secrets.entries());
+    let entries = table.table("secrets", shape::secrets_of(table.keys())).map_or_else(Vec::new, |secrets| secrets.entries());
     let good = |name: &str| {
         (1..=100).contains(&name.len())
             && name.starts_with(|c: char| c.is_ascii_alphanumeric())

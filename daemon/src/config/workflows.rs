@@ -4,14 +4,14 @@
 //! Never: keeps a part of the tree it read from; a hundred thousand workflows have to fit on a small machine.
 
 use super::files::{Script, Scripts};
-use super::findings::Findings;
 use super::meant::{DAY, HOUR, YEAR, name_of, zone_of};
 use super::plugins;
-use super::written::{Table, Text};
 use crate::domain::{AccountName, Digest, Json, WorkflowName, Zone};
 use crate::instance::{Account, Budget, Missed, Overlap, PluginUse, Workflow};
 use crate::problem::did_you_mean;
 use crate::schedule::cron::{Dst, Schedule};
+use crate::written::Findings;
+use crate::written::{Table, Text};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;

@@ -7,6 +7,8 @@
 
 mod absent;
 pub mod manifest;
+pub mod package;
 mod registry;
+pub mod rights;
 
 pub use registry::Plugins;
