@@ -109,6 +109,23 @@ pub enum Command {
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
     },
+    /// Lists what the public wrote: comments, mentions, messages, newest first
+    Inbox {
+        /// Only to this account
+        account: Option<String>,
+        /// At most this many
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+    },
+    /// Lists the accounts, and with --check asks the networks whether they work
+    Accounts {
+        /// Asks the networks; changes nothing there
+        #[arg(long)]
+        check: bool,
+        /// With --check: only this account
+        #[arg(requires = "check")]
+        account: Option<String>,
+    },
     /// Says yes to posts, exactly as they stand
     Approve(Approve),
     /// Says no to posts
