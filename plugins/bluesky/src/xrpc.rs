@@ -1,0 +1,147 @@
+//! Calls to the account's server, with the session's credential.
+//!
+//! In: the name of a procedure or query, and its values. Out: its answer, or the name that the server gave to its refusal
+//! together with what the refusal means for the daemon.
+//! Never: logs in or sees a token. Logins are counted (300 a day); the host keeps the session and refreshes it.
+
+use beffroi_plugin::prelude::*;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// The credential of the manifest.
+const SESSION: &str = "session";
+
+/// What the owner filled in.
+#[derive(Deserialize)]
+pub struct Settings {
+    service: String,
+    /// BCP 47.
+    pub language: Option<String>,
+}
+
+/// What a call came to when there is no answer to use.
+pub struct Failed {
+    /// The server's name for it, such as `RecordNotFound`; empty when it gave none.
+    pub name: String,
+    /// What it means for the daemon.
+    pub error: Error,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { name: String::new(), error }
+    }
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Self {
+        failed.error
+    }
+}
+
+/// What a server says when it refuses.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Refusal {
+    error: String,
+    message: String,
+}
+
+fn url(name: &str) -> Result<String, Error> {
+    let settings: Settings = settings::get()?;
+    Ok(format!("{}/xrpc/{name}", settings.service.trim_end_matches('/')))
+}
+
+/// Reads.
+pub fn query<T: DeserializeOwned>(name: &str, values: &[(&str, &str)]) -> Result<T, Failed> {
+    let request = values.iter().fold(http::get(url(name)?), |request, (key, value)| request.query(key, value));
+    answer(request, true)
+}
+
+/// Writes in a way that may be repeated without harm.
+pub fn harmless<T: DeserializeOwned>(name: &str, body: &Value) -> Result<T, Failed> {
+    answer(http::post(url(name)?).json(body).harmless(), true)
+}
+
+/// Puts a post online: without an answer nobody knows whether it is there.
+pub fn commit<T: DeserializeOwned>(name: &str, body: &Value) -> Result<T, Failed> {
+    answer(http::post(url(name)?).json(body), false)
+}
+
+/// Sends a picture and gives what stands for it in a record. The same bytes always give the same blob.
+pub fn upload(asset: &Asset) -> Result<Value, Failed> {
+    #[derive(Deserialize)]
+    struct Uploaded {
+        blob: Value,
+    }
+    let name = "com.atproto.repo.uploadBlob";
+    let uploaded: Uploaded = answer(http::post(url(name)?).file(asset).harmless(), true)?;
+    Ok(uploaded.blob)
+}
+
+fn answer<T: DeserializeOwned>(request: http::Request, harmless: bool) -> Result<T, Failed> {
+    let response = request.credential(SESSION).send_raw().map_err(|cause| http::explain(cause, harmless))?;
+    if (200..300).contains(&response.status) {
+        return Ok(response.json()?);
+    }
+    let said: Refusal = serde_json::from_slice(&response.body).unwrap_or_default();
+    let error = meaning(&response, &said);
+    Err(Failed { name: said.error, error })
+}
+
+/// What a refusal means. Bluesky says 400 for much that others call 401, 403 or 404; its names say more than its numbers.
+fn meaning(response: &http::Response, said: &Refusal) -> Error {
+    let closed = match said.error.as_str() {
+        "InvalidToken" | "ExpiredToken" | "AuthMissing" | "AuthenticationRequired" | "AuthFactorTokenRequired" => pick(
+            "Bluesky refuse le mot de passe d'application. Créez-en un nouveau (Paramètres, Confidentialité et sécurité) et reconnectez le compte.",
+            "Bluesky refuses the app password. Make a new one (Settings, Privacy and security) and reconnect the account.",
+        ),
+        "AccountTakedown" | "RepoTakendown" | "AccountSuspended" | "RepoSuspended" => pick(
+            "Bluesky a suspendu ce compte. Voyez avec Bluesky, puis reconnectez-le.",
+            "Bluesky has suspended this account. Settle it with Bluesky, then reconnect it.",
+        ),
+        "AccountDeactivated" | "RepoDeactivated" => pick(
+            "Ce compte Bluesky est désactivé. Réactivez-le chez Bluesky, puis reconnectez-le.",
+            "This Bluesky account is deactivated. Activate it at Bluesky, then reconnect it.",
+        ),
+        _ if response.status == 400 && !said.message.is_empty() => {
+            let message = said.message.trim_end_matches('.');
+            let text = pick(
+                format!("Bluesky refuse ce post : {message}. Corrigez-le et planifiez-le de nouveau."),
+                format!("Bluesky refuses this post: {message}. Correct it and plan it again."),
+            );
+            return Error::reject(code(&said.error), text);
+        }
+        _ if response.status == 413 => {
+            let text = pick(
+                "Une image est trop lourde pour votre serveur Bluesky : réduisez-la.",
+                "A picture is too large for your Bluesky server: make it smaller.",
+            );
+            return Error::reject("picture-too-large", text);
+        }
+        _ => return response.error(),
+    };
+    Error::reconnect(code(&said.error), closed)
+}
+
+/// `InvalidRequest` becomes `invalid-request`.
+fn code(name: &str) -> String {
+    let mut code = String::new();
+    for letter in name.chars().filter(char::is_ascii_alphanumeric) {
+        if letter.is_ascii_uppercase() && !code.is_empty() {
+            code.push('-');
+        }
+        code.push(letter.to_ascii_lowercase());
+    }
+    if code.is_empty() { "http-400".into() } else { code }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_become_codes() {
+        assert_eq!(super::code("InvalidRequest"), "invalid-request");
+        assert_eq!(super::code("BlobNotFound"), "blob-not-found");
+        assert_eq!(super::code(""), "http-400");
+    }
+}
