@@ -9,7 +9,7 @@ use serde_json::Value;
 use unicode_segmentation::UnicodeSegmentation;
 
 /// Where posts are kept in an account.
-pub const COLLECTION: &str = "app.bsky.feed.post";
+pub(crate) const COLLECTION: &str = "app.bsky.feed.post";
 const GRAPHEMES: usize = 300;
 const BYTES: usize = 3_000;
 const PICTURES: usize = 4;
@@ -18,15 +18,15 @@ const PICTURE_BYTES: u64 = 2_000_000;
 const LINK_SHOWN: usize = 30;
 
 /// The text as shown, with what is clickable in it.
-pub struct Shown {
+pub(crate) struct Shown {
     /// With the link after it when a card cannot carry it.
-    pub text: String,
+    pub(crate) text: String,
     /// Ranges in `text`.
-    pub facets: Vec<Facet>,
+    pub(crate) facets: Vec<Facet>,
 }
 
 /// The text as shown. A post has room for pictures or for a link card; with pictures the link goes into the text.
-pub fn shown(post: &Post) -> Shown {
+pub(crate) fn shown(post: &Post) -> Shown {
     let mut text = post.text.trim_end().to_owned();
     let mut facets = facets::find(&text);
     if let Some(link) = card_or_text_link(post).filter(|_| !post.assets.is_empty()) {
@@ -59,7 +59,7 @@ fn shortened(link: &str) -> String {
 }
 
 /// Every reason why Bluesky would refuse this post.
-pub fn problems(post: &Post) -> Vec<Problem> {
+pub(crate) fn problems(post: &Post) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut add = |code: &str, fr: String, en: String| problems.push(Problem::new(code, pick(fr, en)));
     if !matches!(post.format.as_str(), "post" | "long") {
@@ -139,19 +139,19 @@ pub fn problems(post: &Post) -> Vec<Problem> {
 }
 
 /// What the other side gave for this post before it is written down for good.
-pub struct Parts {
+pub(crate) struct Parts {
     /// One blob for each asset, as `uploadBlob` gave it.
-    pub blobs: Vec<Value>,
+    pub(crate) blobs: Vec<Value>,
     /// Identities behind the handles that exist.
-    pub people: Vec<(String, String)>,
+    pub(crate) people: Vec<(String, String)>,
     /// The `reply` of the record.
-    pub reply: Option<Value>,
+    pub(crate) reply: Option<Value>,
     /// BCP 47, separated by commas.
-    pub languages: String,
+    pub(crate) languages: String,
 }
 
 /// The record. `now` becomes its date.
-pub fn record(post: &Post, parts: &Parts, now: u64) -> Value {
+pub(crate) fn record(post: &Post, parts: &Parts, now: u64) -> Value {
     let Shown { text, facets } = shown(post);
     let facets: Vec<Value> = facets.iter().filter_map(|facet| facet_json(facet, &parts.people)).collect();
     let mut record = json!({ "$type": COLLECTION, "text": text, "createdAt": time::write(now) });
@@ -198,23 +198,23 @@ fn picture(asset: &Asset, blob: &Value) -> Value {
 }
 
 /// Whether a record read back is the one that was sent.
-pub fn same(ours: &Value, theirs: &Value) -> bool {
+pub(crate) fn same(ours: &Value, theirs: &Value) -> bool {
     ["text", "createdAt"].iter().all(|field| ours[field].is_string() && ours[field] == theirs[field])
 }
 
 /// Where a record is: `at://REPO/COLLECTION/RKEY`.
-pub struct Place<'a> {
+pub(crate) struct Place<'a> {
     /// The account.
-    pub repo: &'a str,
+    pub(crate) repo: &'a str,
     /// The kind of record.
-    pub collection: &'a str,
+    pub(crate) collection: &'a str,
     /// The record's key.
-    pub rkey: &'a str,
+    pub(crate) rkey: &'a str,
 }
 
 impl<'a> Place<'a> {
     /// Reads an address of a record.
-    pub fn parse(uri: &'a str) -> Option<Self> {
+    pub(crate) fn parse(uri: &'a str) -> Option<Self> {
         let mut parts = uri.strip_prefix("at://")?.split('/');
         let (repo, collection, rkey) = (parts.next()?, parts.next()?, parts.next()?);
         let whole = parts.next().is_none() && !repo.is_empty() && !collection.is_empty() && !rkey.is_empty();
@@ -223,21 +223,22 @@ impl<'a> Place<'a> {
 }
 
 /// The address of a post of an account.
-pub fn address(did: &str, rkey: &str) -> String {
+pub(crate) fn address(did: &str, rkey: &str) -> String {
     format!("at://{did}/{COLLECTION}/{rkey}")
 }
 
 /// Where a person can see a post.
-pub fn page(uri: &str) -> Option<String> {
+pub(crate) fn page(uri: &str) -> Option<String> {
     Place::parse(uri).map(|place| format!("https://bsky.app/profile/{}/post/{}", place.repo, place.rkey))
 }
 
 /// A record key: 53 bits of microseconds and 10 bits of chance in base 32, sorted by time. Chance comes from the delivery,
 /// so that two deliveries of the same millisecond differ.
-pub fn key(now: u64, delivery: &str) -> String {
+pub(crate) fn key(now: u64, delivery: &str) -> String {
     const DIGITS: &[u8; 32] = b"234567abcdefghijklmnopqrstuvwxyz";
     // FNV-1a.
-    let chance = delivery.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let chance =
+        delivery.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     let micros = now.wrapping_mul(1_000).wrapping_add(chance % 1_000) & ((1 << 53) - 1);
     let value = micros << 10 | (chance >> 20) & 0x3ff;
     (0..13).rev().map(|digit| char::from(DIGITS[(value >> (5 * digit)) as usize & 31])).collect()

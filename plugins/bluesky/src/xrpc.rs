@@ -13,18 +13,18 @@ const SESSION: &str = "session";
 
 /// What the owner filled in.
 #[derive(Deserialize)]
-pub struct Settings {
+pub(crate) struct Settings {
     service: String,
     /// BCP 47.
-    pub language: Option<String>,
+    pub(crate) language: Option<String>,
 }
 
 /// What a call came to when there is no answer to use.
-pub struct Failed {
+pub(crate) struct Failed {
     /// The server's name for it, such as `RecordNotFound`; empty when it gave none.
-    pub name: String,
+    pub(crate) name: String,
     /// What it means for the daemon.
-    pub error: Error,
+    pub(crate) error: Error,
 }
 
 impl From<Error> for Failed {
@@ -53,23 +53,23 @@ fn url(name: &str) -> Result<String, Error> {
 }
 
 /// Reads.
-pub fn query<T: DeserializeOwned>(name: &str, values: &[(&str, &str)]) -> Result<T, Failed> {
+pub(crate) fn query<T: DeserializeOwned>(name: &str, values: &[(&str, &str)]) -> Result<T, Failed> {
     let request = values.iter().fold(http::get(url(name)?), |request, (key, value)| request.query(key, value));
     answer(request, true)
 }
 
 /// Writes in a way that may be repeated without harm.
-pub fn harmless<T: DeserializeOwned>(name: &str, body: &Value) -> Result<T, Failed> {
+pub(crate) fn harmless<T: DeserializeOwned>(name: &str, body: &Value) -> Result<T, Failed> {
     answer(http::post(url(name)?).json(body).harmless(), true)
 }
 
 /// Puts a post online: without an answer nobody knows whether it is there.
-pub fn commit<T: DeserializeOwned>(name: &str, body: &Value) -> Result<T, Failed> {
+pub(crate) fn commit<T: DeserializeOwned>(name: &str, body: &Value) -> Result<T, Failed> {
     answer(http::post(url(name)?).json(body), false)
 }
 
 /// Sends a picture and gives what stands for it in a record. The same bytes always give the same blob.
-pub fn upload(asset: &Asset) -> Result<Value, Failed> {
+pub(crate) fn upload(asset: &Asset) -> Result<Value, Failed> {
     #[derive(Deserialize)]
     struct Uploaded {
         blob: Value,

@@ -9,92 +9,92 @@ use serde::de::DeserializeOwned;
 
 /// What the owner filled in.
 #[derive(Deserialize)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The server's address.
-    pub server: String,
+    pub(crate) server: String,
     /// Who sees the posts.
-    pub visibility: Option<String>,
+    pub(crate) visibility: Option<String>,
     /// ISO 639.
-    pub language: Option<String>,
+    pub(crate) language: Option<String>,
 }
 
 impl Settings {
     /// Reads them.
-    pub fn get() -> Result<Self, Error> {
+    pub(crate) fn get() -> Result<Self, Error> {
         let mut settings: Self = settings::get()?;
         settings.server.truncate(settings.server.trim_end_matches('/').len());
         Ok(settings)
     }
 
     /// The server without its scheme.
-    pub fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         self.server.split_once("://").map_or(self.server.as_str(), |(_, host)| host)
     }
 }
 
 /// The account that the token is for.
 #[derive(Deserialize)]
-pub struct Account {
+pub(crate) struct Account {
     /// The server's identifier.
-    pub id: String,
+    pub(crate) id: String,
     /// `name`, or `name@server` when it lives elsewhere.
-    pub acct: String,
+    pub(crate) acct: String,
     /// The name shown; may be empty.
     #[serde(default)]
-    pub display_name: String,
+    pub(crate) display_name: String,
     /// How many follow it.
-    pub followers_count: Option<u64>,
+    pub(crate) followers_count: Option<u64>,
 }
 
 /// A post as servers give it. What some of them leave out has a default.
 #[derive(Deserialize)]
-pub struct Status {
+pub(crate) struct Status {
     /// The server's identifier.
-    pub id: String,
+    pub(crate) id: String,
     /// Where people see it.
-    pub url: Option<String>,
+    pub(crate) url: Option<String>,
     /// Its name in the fediverse, mostly the same.
-    pub uri: Option<String>,
+    pub(crate) uri: Option<String>,
     #[serde(default)]
-    pub created_at: String,
+    pub(crate) created_at: String,
     /// HTML.
     #[serde(default)]
-    pub content: String,
+    pub(crate) content: String,
     /// What was sent, to the letter; few servers say.
-    pub text: Option<String>,
-    pub visibility: Option<String>,
-    pub in_reply_to_id: Option<String>,
-    pub in_reply_to_account_id: Option<String>,
+    pub(crate) text: Option<String>,
+    pub(crate) visibility: Option<String>,
+    pub(crate) in_reply_to_id: Option<String>,
+    pub(crate) in_reply_to_account_id: Option<String>,
     #[serde(default)]
-    pub media_attachments: Vec<Attached>,
+    pub(crate) media_attachments: Vec<Attached>,
     #[serde(default)]
-    pub favourites_count: u64,
+    pub(crate) favourites_count: u64,
     #[serde(default)]
-    pub reblogs_count: u64,
+    pub(crate) reblogs_count: u64,
     #[serde(default)]
-    pub quotes_count: u64,
+    pub(crate) quotes_count: u64,
     #[serde(default)]
-    pub replies_count: u64,
+    pub(crate) replies_count: u64,
 }
 
 impl Status {
     /// Where people see it.
-    pub fn page(&self) -> Option<String> {
+    pub(crate) fn page(&self) -> Option<String> {
         self.url.clone().or_else(|| self.uri.clone())
     }
 }
 
 /// A picture or film of a post; only how many there are matters.
 #[derive(Deserialize)]
-pub struct Attached {}
+pub(crate) struct Attached {}
 
 /// What a call came to when there is no answer to use.
 #[derive(Debug)]
-pub struct Failed {
+pub(crate) struct Failed {
     /// 0 when there was no answer at all.
-    pub status: u16,
+    pub(crate) status: u16,
     /// What it means for the daemon.
-    pub error: Error,
+    pub(crate) error: Error,
 }
 
 impl From<Error> for Failed {
@@ -111,7 +111,7 @@ impl From<Failed> for Error {
 
 impl Failed {
     /// Whether the server says that there is no such thing.
-    pub fn is_missing(&self) -> bool {
+    pub(crate) fn is_missing(&self) -> bool {
         matches!(self.status, 404 | 410)
     }
 }
@@ -126,33 +126,33 @@ struct Refusal {
 const WHO: &str = "/api/v1/accounts/verify_credentials";
 
 /// A request to read from the account's server.
-pub fn get(path: &str) -> Result<http::Request, Error> {
+pub(crate) fn get(path: &str) -> Result<http::Request, Error> {
     Ok(http::get(format!("{}{path}", Settings::get()?.server)))
 }
 
 /// A request to write.
-pub fn post(path: &str) -> Result<http::Request, Error> {
+pub(crate) fn post(path: &str) -> Result<http::Request, Error> {
     Ok(http::post(format!("{}{path}", Settings::get()?.server)))
 }
 
 /// Reads.
-pub fn read<T: DeserializeOwned>(path: &str, values: &[(&str, &str)]) -> Result<T, Failed> {
+pub(crate) fn read<T: DeserializeOwned>(path: &str, values: &[(&str, &str)]) -> Result<T, Failed> {
     let request = values.iter().fold(get(path)?, |request, (name, value)| request.query(name, value));
     Ok(answer(request, true)?.json()?)
 }
 
 /// Removes; what is gone already stays gone.
-pub fn delete(path: &str) -> Result<(), Failed> {
+pub(crate) fn delete(path: &str) -> Result<(), Failed> {
     answer(http::delete(format!("{}{path}", Settings::get()?.server)).harmless(), true).map(drop)
 }
 
 /// Whose token it is.
-pub fn who() -> Result<Account, Failed> {
+pub(crate) fn who() -> Result<Account, Failed> {
     read(WHO, &[])
 }
 
 /// Sends a request. `harmless` says that it may be repeated.
-pub fn answer(request: http::Request, harmless: bool) -> Result<http::Response, Failed> {
+pub(crate) fn answer(request: http::Request, harmless: bool) -> Result<http::Response, Failed> {
     let response = request.credential("token").send_raw().map_err(|cause| http::explain(cause, harmless))?;
     if (200..300).contains(&response.status) {
         return Ok(response);
@@ -190,8 +190,12 @@ fn meaning(response: &http::Response, said: &Refusal) -> Error {
         401 => reconnect(),
         403 if !sentence.is_empty() => {
             let text = pick(
-                format!("Votre serveur n'autorise pas cela : {sentence}. Vérifiez le compte et les droits du jeton, puis reconnectez-le."),
-                format!("Your server does not allow this: {sentence}. Check the account and the token's scopes, then reconnect it."),
+                format!(
+                    "Votre serveur n'autorise pas cela : {sentence}. Vérifiez le compte et les droits du jeton, puis reconnectez-le."
+                ),
+                format!(
+                    "Your server does not allow this: {sentence}. Check the account and the token's scopes, then reconnect it."
+                ),
             );
             Error::reconnect("not-allowed-there", text)
         }
