@@ -7,7 +7,12 @@ use crate::bindings::contract::types::{Attribute, Error, Failure, Retry};
 
 /// Chooses between the French and the English sentence, by the language of the firm that the call is for.
 pub fn pick(fr: impl Into<String>, en: impl Into<String>) -> String {
-    if crate::run::language().starts_with("fr") { fr.into() } else { en.into() }
+    if french() { fr.into() } else { en.into() }
+}
+
+/// Whether the firm reads French.
+pub(crate) fn french() -> bool {
+    crate::run::language() == "fr"
 }
 
 impl Error {

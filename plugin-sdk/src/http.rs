@@ -4,7 +4,7 @@
 //! Never: sees a secret, follows a redirect, or repeats a request; the first two are the host's, the third nobody's.
 
 use crate::bindings::contract::http as contract;
-use crate::error::pick;
+use crate::error::{french, pick};
 use crate::values::{Asset, Error as CallError};
 use crate::{run, time, wire};
 use serde::Serialize;
@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 pub use contract::{Body, Content, Header, HttpError as Error, Part};
 
-/// As much of a refused answer as an error keeps, in characters.
+/// As much of a refused answer as an error keeps, in bytes.
 const EXCERPT: usize = 300;
 
 /// A request that is being put together.
@@ -245,15 +245,11 @@ impl Response {
     /// When it is something else: `Retry` after a harmless request, `Uncertain` after another, which was taken after all.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, CallError> {
         serde_json::from_slice(&self.body).map_err(|e| {
-            let place = &self.place;
             let error = if self.harmless {
-                let text = pick(
-                    format!("{place} a donné une réponse incompréhensible. Rien à faire : Beffroi réessaiera tout seul."),
-                    format!("{place} gave an answer that makes no sense. Nothing to do: Beffroi will try again by itself."),
-                );
-                CallError::retry("answer", text)
+                let what = ("a donné une réponse incompréhensible", "gave an answer that makes no sense");
+                CallError::retry("answer", sentence(&self.place, what, None, BY_ITSELF))
             } else {
-                CallError::uncertain("answer", unknown(place, "", ""))
+                CallError::uncertain("answer", sentence(&self.place, NOT_CLEAR, None, LOOK_FIRST))
             };
             error.with("detail", e.to_string()).with("answer", self.excerpt())
         })
@@ -265,46 +261,34 @@ impl Response {
     /// `RateLimit-Reset` or `X-RateLimit-Reset`. 500 and above are tried again when the request was harmless, and are
     /// uncertain otherwise. The rest is final, with a code such as `http-404`.
     pub fn error(&self) -> CallError {
-        let (place, status) = (&self.place, self.status);
-        let code = format!("http-{status}");
-        let error = match status {
+        let code = format!("http-{}", self.status);
+        let say = |what, remedy| sentence(&self.place, what, Some(self.status), remedy);
+        let error = match self.status {
             401 | 403 => CallError::reconnect(
                 code,
-                pick(
-                    format!("{place} refuse cet accès (réponse {status}). Reconnectez-le, ou vérifiez ses droits chez {place}."),
-                    format!("{place} refuses this access (answer {status}). Reconnect it, or check its rights at {place}."),
+                say(
+                    ("refuse cet accès", "refuses this access"),
+                    (
+                        "Reconnectez-le, ou vérifiez ses droits sur le service.",
+                        "Reconnect it, or check its rights at the service.",
+                    ),
                 ),
             ),
-            408 | 425 | 429 => self.later(
-                code,
-                pick(
-                    format!("{place} demande d'attendre (réponse {status}). Rien à faire : Beffroi réessaiera tout seul."),
-                    format!("{place} asks to wait (answer {status}). Nothing to do: Beffroi will try again by itself."),
-                ),
-            ),
-            500.. if self.harmless => self.later(
-                code,
-                pick(
-                    format!("{place} est en panne (réponse {status}). Rien à faire : Beffroi réessaiera tout seul."),
-                    format!("{place} is out of order (answer {status}). Nothing to do: Beffroi will try again by itself."),
-                ),
-            ),
-            500.. => {
-                let (fr, en) = (format!(" (réponse {status})"), format!(" (answer {status})"));
-                CallError::uncertain(code, unknown(place, &fr, &en))
-            }
+            408 | 425 | 429 => self.later(code, say(("demande d'attendre", "asks to wait"), BY_ITSELF)),
+            500.. if self.harmless => self.later(code, say(("est en panne", "is out of order"), BY_ITSELF)),
+            500.. => CallError::uncertain(code, say(NOT_CLEAR, LOOK_FIRST)),
             404 | 410 => CallError::reject(
                 code,
-                pick(
-                    format!("{place} ne trouve pas ce qui est demandé (réponse {status}). Vérifiez l'adresse et les réglages."),
-                    format!("{place} cannot find what is asked for (answer {status}). Check the address and the settings."),
+                say(
+                    ("ne trouve pas ce qui est demandé", "cannot find what is asked for"),
+                    ("Vérifiez l'adresse et les réglages.", "Check the address and the settings."),
                 ),
             ),
             _ => CallError::reject(
                 code,
-                pick(
-                    format!("{place} refuse cette demande (réponse {status}). Corrigez le contenu ou les réglages."),
-                    format!("{place} refuses this request (answer {status}). Correct the content or the settings."),
+                say(
+                    ("refuse cette demande", "refuses this request"),
+                    ("Corrigez le contenu ou les réglages.", "Correct the content or the settings."),
                 ),
             ),
         };
@@ -327,7 +311,10 @@ impl Response {
     }
 
     fn excerpt(&self) -> String {
-        self.text().trim().chars().take(EXCERPT).collect()
+        let mut text = self.text();
+        let end = text.floor_char_boundary(EXCERPT);
+        text.truncate(end);
+        text
     }
 }
 
@@ -349,34 +336,49 @@ pub fn explain(error: Error, harmless: bool) -> CallError {
     }
 }
 
-fn unknown(place: &str, fr: &str, en: &str) -> String {
-    pick(
-        format!(
-            "{place} n'a pas répondu clairement{fr} : la demande est peut-être passée. Regardez chez {place} avant de recommencer."
-        ),
-        format!("{place} gave no clear answer{en}: the request may have gone through. Look at {place} before doing it again."),
-    )
+/// A French and an English text.
+type Both = (&'static str, &'static str);
+
+const BY_ITSELF: Both =
+    ("Rien à faire : Beffroi réessaiera tout seul.", "There is nothing to do: Beffroi will try again by itself.");
+const NOT_CLEAR: Both = ("n'a pas répondu clairement", "gave no clear answer");
+const LOOK_FIRST: Both = (
+    "La demande est peut-être passée : regardez sur le service avant de recommencer.",
+    "The request may have gone through: look at the service before doing it again.",
+);
+
+/// Who did what, with which status, and what to do. One function, because each formatted sentence costs the plugin bytes.
+fn sentence(place: &str, what: Both, status: Option<u16>, remedy: Both) -> String {
+    let french = french();
+    let choose = |(fr, en): Both| if french { fr } else { en };
+    let answer = status.map(|s| format!(" ({} {s})", choose(("réponse", "answer")))).unwrap_or_default();
+    format!("{place} {}{answer}. {}", choose(what), choose(remedy))
 }
 
 /// The host in an address, for sentences.
 fn place(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = url.split_once(':').map_or(url, |(_, rest)| rest).trim_start_matches('/');
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
     authority.rsplit('@').next().unwrap_or(authority)
 }
 
-/// What services write: a date, seconds from now, seconds or milliseconds since 1970.
+/// What services write: a date, seconds from now, seconds or milliseconds since 1970; seconds with a fraction, too.
 fn moment(text: &str, now: u64) -> Option<u64> {
-    let Ok(number) = text.trim().parse::<f64>() else { return time::parse(text) };
-    if !number.is_finite() || number < 0.0 {
-        return None;
+    let text = text.trim_ascii();
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(fraction) {
+        return time::parse(text);
     }
+    let number: u64 = whole.parse().ok()?;
+    // Rounded up: too late by less than a second is better than too early.
+    let seconds = number.checked_add(u64::from(!fraction.is_empty()))?;
     // A length of time never reaches a thousand million seconds, and an instant in milliseconds is far beyond.
-    Some(match number {
-        n if n < 1e9 => now + (n * 1000.0).ceil() as u64,
-        n if n < 1e11 => (n * 1000.0).ceil() as u64,
-        n => n as u64,
-    })
+    match number {
+        ..1_000_000_000 => now.checked_add(seconds * 1000),
+        ..100_000_000_000 => Some(seconds * 1000),
+        _ => Some(number),
+    }
 }
 
 /// Escapes all but what an address may hold anywhere.

@@ -7,7 +7,7 @@ const DAY: i64 = 86_400;
 
 /// Reads `2026-03-28T22:50:00+01:00`, `2026-03-28`, or `Sat, 28 Mar 2026 21:50:00 GMT`. None for anything else, and before 1970.
 pub fn parse(text: &str) -> Option<u64> {
-    let text = text.trim();
+    let text = text.trim_ascii();
     if text.get(4..5) == Some("-") { rfc3339(text) } else { mail(text) }
 }
 
@@ -36,7 +36,7 @@ fn rfc3339(text: &str) -> Option<u64> {
 fn mail(text: &str) -> Option<u64> {
     const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
     let text = text.split_once(',').map_or(text, |(_, rest)| rest);
-    let mut words = text.split_whitespace();
+    let mut words = text.split(' ').filter(|w| !w.is_empty());
     let day = number(words.next()?)?;
     let name = words.next()?.get(..3)?.to_ascii_lowercase();
     let month = MONTHS.iter().position(|m| *m == name)? as i64 + 1;
