@@ -10,8 +10,7 @@ mod xrpc;
 
 use beffroi_plugin::prelude::*;
 use record::{COLLECTION, Parts, Place};
-use serde_json::Value;
-use xrpc::{Failed, Settings};
+use xrpc::{Failed, needed, text};
 
 /// The channel.
 pub struct Bluesky;
@@ -26,7 +25,6 @@ const PEOPLE: usize = 10;
 const NOTIFICATIONS: usize = 50;
 
 /// What preparation has reached; kept by the host between steps.
-#[derive(Serialize, Deserialize)]
 struct Handle {
     did: String,
     /// One for each picture that is uploaded.
@@ -36,39 +34,54 @@ struct Handle {
 }
 
 /// What will be sent, to the letter.
-#[derive(Serialize, Deserialize)]
 struct Ready {
     rkey: String,
     record: Value,
 }
 
-#[derive(Deserialize)]
-struct Session {
-    did: String,
-    handle: String,
-    #[serde(default = "yes")]
-    active: bool,
+impl Handle {
+    fn write(&self) -> String {
+        let ready = self.ready.as_ref().map(|ready| json!({ "rkey": ready.rkey, "record": ready.record }));
+        json!({ "did": self.did, "blobs": self.blobs, "ready": ready }).to_string()
+    }
+
+    fn read(written: &str) -> Result<Self, Error> {
+        Self::understand(written).ok_or_else(|| {
+            let text = pick(
+                "Ce module ne comprend plus la préparation de ce post. Planifiez-le de nouveau.",
+                "This plugin no longer understands how this post was prepared. Plan it again.",
+            );
+            Error::reject("handle", text)
+        })
+    }
+
+    fn understand(written: &str) -> Option<Self> {
+        let mut handle: Value = serde_json::from_str(written).ok()?;
+        let did = handle["did"].as_str()?.to_owned();
+        let blobs = handle["blobs"].as_array()?.clone();
+        let ready = match handle["ready"].take() {
+            Value::Null => None,
+            mut ready => Some(Ready { rkey: ready["rkey"].as_str()?.to_owned(), record: ready["record"].take() }),
+        };
+        Some(Self { did, blobs, ready })
+    }
 }
 
-fn yes() -> bool {
-    true
-}
-
-fn session() -> Result<Session, Failed> {
+fn session() -> Result<Value, Failed> {
     xrpc::query("com.atproto.server.getSession", &[])
 }
 
 impl Plugin for Bluesky {
     fn check() -> Result<String, Error> {
         let session = session()?;
-        if !session.active {
+        if session["active"] == false {
             let text = pick(
                 "Ce compte Bluesky est désactivé. Réactivez-le chez Bluesky, puis reconnectez-le.",
                 "This Bluesky account is deactivated. Activate it at Bluesky, then reconnect it.",
             );
             return Err(Error::reconnect("account-deactivated", text));
         }
-        Ok(format!("@{}", session.handle))
+        Ok(format!("@{}", needed(&session, "handle")?))
     }
 }
 
@@ -78,17 +91,17 @@ impl Prepare for Bluesky {
             return Err(Error::reject(problem.code, problem.message));
         }
         let mut handle = match so_far {
-            Some(text) => read_handle(text)?,
-            None => Handle { did: session()?.did, blobs: Vec::new(), ready: None },
+            Some(written) => Handle::read(written)?,
+            None => Handle { did: needed(&session()?, "did")?, blobs: Vec::new(), ready: None },
         };
         if handle.ready.is_some() {
-            return Ok(Preparation::Ready(Some(write_handle(&handle))));
+            return Ok(Preparation::Ready(Some(handle.write())));
         }
         if let Some(asset) = post.assets.get(handle.blobs.len()) {
             handle.blobs.push(xrpc::upload(asset)?);
             let (done, all) = (handle.blobs.len(), post.assets.len());
             let message = pick(format!("Image {done} sur {all} envoyée."), format!("Picture {done} of {all} sent."));
-            return Ok(Preparation::Again(Pause::new(write_handle(&handle), run::now(), message)));
+            return Ok(Preparation::Again(Pause::new(handle.write(), run::now(), message)));
         }
         let parts = Parts {
             blobs: handle.blobs.clone(),
@@ -98,7 +111,7 @@ impl Prepare for Bluesky {
         };
         let now = run::now();
         handle.ready = Some(Ready { rkey: record::key(now, delivery), record: record::record(post, &parts, now) });
-        Ok(Preparation::Ready(Some(write_handle(&handle))))
+        Ok(Preparation::Ready(Some(handle.write())))
     }
 }
 
@@ -106,23 +119,23 @@ fn languages(post: &Post) -> Result<String, Error> {
     if let Some(language) = post.option("language") {
         return Ok(language.to_owned());
     }
-    Ok(settings::get::<Settings>()?.language.filter(|language| !language.trim().is_empty()).unwrap_or_else(run::language))
+    let settings: Value = settings::get()?;
+    Ok(match text(&settings, "language").trim() {
+        "" => run::language(),
+        language => language.to_owned(),
+    })
 }
 
 /// Who is behind the handles in the text. A handle that leads nowhere stays plain text.
 fn people(post: &Post) -> Result<Vec<(String, String)>, Error> {
-    #[derive(Deserialize)]
-    struct Identity {
-        did: String,
-    }
     let mut people: Vec<(String, String)> = Vec::new();
     for facet in record::shown(post).facets {
         let facets::Feature::Mention(name) = facet.feature else { continue };
         if people.len() >= PEOPLE || people.iter().any(|(known, _)| *known == name) {
             continue;
         }
-        match xrpc::query::<Identity>("com.atproto.identity.resolveHandle", &[("handle", &name)]) {
-            Ok(identity) => people.push((name, identity.did)),
+        match xrpc::query("com.atproto.identity.resolveHandle", &[("handle", &name)]) {
+            Ok(identity) => people.push((name, needed(&identity, "did")?)),
             Err(failed) if matches!(failed.name.as_str(), "HandleNotFound" | "InvalidRequest" | "InvalidHandle") => {
                 log::info(pick(
                     format!("@{name} n'existe pas sur Bluesky : ce nom restera du texte."),
@@ -135,15 +148,7 @@ fn people(post: &Post) -> Result<Vec<(String, String)>, Error> {
     Ok(people)
 }
 
-#[derive(Deserialize)]
-struct Kept {
-    uri: String,
-    #[serde(default)]
-    cid: String,
-    value: Value,
-}
-
-fn read_record(place: &Place<'_>) -> Result<Kept, Failed> {
+fn read_record(place: &Place<'_>) -> Result<Value, Failed> {
     let values = [("repo", place.repo), ("collection", place.collection), ("rkey", place.rkey)];
     xrpc::query("com.atproto.repo.getRecord", &values)
 }
@@ -162,28 +167,14 @@ fn reply(uri: &str) -> Result<Value, Error> {
         Err(failed) if failed.name == "RecordNotFound" => return Err(unknown()),
         Err(failed) => return Err(failed.into()),
     };
-    let own = json!({ "uri": parent.uri, "cid": parent.cid });
-    let root = parent.value.pointer("/reply/root").filter(|root| root["uri"].is_string() && root["cid"].is_string());
+    let own = json!({ "uri": needed(&parent, "uri")?, "cid": needed(&parent, "cid")? });
+    let root = parent.pointer("/value/reply/root").filter(|root| root["uri"].is_string() && root["cid"].is_string());
     Ok(json!({ "root": root.unwrap_or(&own), "parent": own }))
-}
-
-fn write_handle(handle: &Handle) -> String {
-    json!(handle).to_string()
-}
-
-fn read_handle(text: &str) -> Result<Handle, Error> {
-    serde_json::from_str(text).map_err(|cause| {
-        let text = pick(
-            "Ce module ne comprend plus la préparation de ce post. Planifiez-le de nouveau.",
-            "This plugin no longer understands how this post was prepared. Plan it again.",
-        );
-        Error::reject("handle", text).with("detail", cause.to_string())
-    })
 }
 
 /// What was prepared, when it is complete.
 fn prepared_record(prepared: Option<&str>) -> Result<Option<(String, Ready)>, Error> {
-    let handle = prepared.map(read_handle).transpose()?;
+    let handle = prepared.map(Handle::read).transpose()?;
     Ok(handle.and_then(|handle| Some((handle.did, handle.ready?))))
 }
 
@@ -227,7 +218,15 @@ fn put(did: &str, ready: &Ready) -> Result<(), Failed> {
     let body = json!({
         "repo": did, "collection": COLLECTION, "rkey": ready.rkey, "swapRecord": null, "record": ready.record,
     });
-    xrpc::commit::<Value>("com.atproto.repo.putRecord", &body).map(drop)
+    let answer = xrpc::commit("com.atproto.repo.putRecord", &body)?;
+    if text(&answer, "uri").is_empty() {
+        let text = pick(
+            "Bluesky a donné une réponse incompréhensible : le post est peut-être en ligne. Rien à faire : Beffroi va regarder.",
+            "Bluesky gave an answer that makes no sense: the post may be online. Nothing to do: Beffroi will look.",
+        );
+        return Err(Error::uncertain("answer", text).into());
+    }
+    Ok(())
 }
 
 /// Something is under the key: ours from an earlier attempt, as the server may have written it in its own way.
@@ -250,7 +249,7 @@ fn taken(did: &str, ready: &Ready) -> Result<Outcome, Error> {
 fn look(did: &str, ready: &Ready) -> Result<Finding, Error> {
     let place = Place { repo: did, collection: COLLECTION, rkey: &ready.rkey };
     match read_record(&place) {
-        Ok(kept) if record::same(&ready.record, &kept.value) => Ok(Finding::Online(online(did, ready))),
+        Ok(kept) if record::same(&ready.record, &kept["value"]) => Ok(Finding::Online(online(did, ready))),
         Ok(_) => Ok(Finding::Unsure(pick(
             "Un autre post occupe la place de celui-ci sur Bluesky. Regardez votre profil et tranchez.",
             "Another post sits in the place of this one on Bluesky. Look at your profile and decide.",
@@ -277,35 +276,9 @@ impl Unpublish for Bluesky {
             return Err(Error::reject("unknown-post", text));
         };
         let body = json!({ "repo": place.repo, "collection": place.collection, "rkey": place.rkey });
-        xrpc::harmless::<Value>("com.atproto.repo.deleteRecord", &body)?;
+        xrpc::harmless("com.atproto.repo.deleteRecord", &body)?;
         Ok(())
     }
-}
-
-#[derive(Deserialize)]
-struct Posts {
-    posts: Vec<Counted>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Counted {
-    uri: String,
-    #[serde(default)]
-    like_count: u64,
-    #[serde(default)]
-    repost_count: u64,
-    #[serde(default)]
-    quote_count: u64,
-    #[serde(default)]
-    reply_count: u64,
-    bookmark_count: Option<u64>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Profile {
-    followers_count: Option<u64>,
 }
 
 impl Metrics for Bluesky {
@@ -313,23 +286,24 @@ impl Metrics for Bluesky {
         let mut samples = Vec::new();
         for some in remote_ids.chunks(POSTS_AT_ONCE) {
             let values: Vec<(&str, &str)> = some.iter().map(|uri| ("uris", uri.as_str())).collect();
-            let read: Posts = xrpc::query("app.bsky.feed.getPosts", &values)?;
-            for post in read.posts {
-                let mut add = |name: &str, value: u64| samples.push(Sample::of_post(post.uri.as_str(), name, value as f64));
-                add("likes", post.like_count);
-                add("replies", post.reply_count);
-                add("shares", post.repost_count + post.quote_count);
-                if let Some(saves) = post.bookmark_count {
+            let read = xrpc::query("app.bsky.feed.getPosts", &values)?;
+            for post in read["posts"].as_array().into_iter().flatten() {
+                let count = |name: &str| post[name].as_u64();
+                let mut add = |name: &str, value: u64| samples.push(Sample::of_post(text(post, "uri"), name, value as f64));
+                add("likes", count("likeCount").unwrap_or(0));
+                add("replies", count("replyCount").unwrap_or(0));
+                add("shares", count("repostCount").unwrap_or(0) + count("quoteCount").unwrap_or(0));
+                if let Some(saves) = count("bookmarkCount") {
                     add("saves", saves);
                 }
             }
         }
         let own = match remote_ids.iter().find_map(|uri| Place::parse(uri)) {
             Some(place) => place.repo.to_owned(),
-            None => session()?.did,
+            None => needed(&session()?, "did")?,
         };
-        let profile: Profile = xrpc::query("app.bsky.actor.getProfile", &[("actor", &own)])?;
-        if let Some(followers) = profile.followers_count {
+        let profile = xrpc::query("app.bsky.actor.getProfile", &[("actor", &own)])?;
+        if let Some(followers) = profile["followersCount"].as_u64() {
             samples.push(Sample::of_account("followers", followers as f64));
         }
         Ok(samples)
@@ -338,8 +312,7 @@ impl Metrics for Bluesky {
 
 /// Where reading got to. Bluesky pages from the newest backwards: a sweep keeps where it began, where it is, and how far
 /// back it goes, and only its end moves `seen`.
-#[derive(Serialize, Deserialize, Default)]
-#[serde(default)]
+#[derive(Default)]
 struct Cursor {
     /// The newest date of the last whole sweep.
     seen: Option<u64>,
@@ -349,77 +322,68 @@ struct Cursor {
     page: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Notifications {
-    notifications: Vec<Notification>,
-    cursor: Option<String>,
-}
+impl Cursor {
+    /// A cursor that cannot be read means reading the recent page again; known messages are dropped.
+    fn read(written: &str) -> Self {
+        let value: Value = serde_json::from_str(written).unwrap_or_default();
+        let page = value["page"].as_str().map(str::to_owned);
+        Self { seen: value["seen"].as_u64(), newest: value["newest"].as_u64(), page }
+    }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Notification {
-    uri: String,
-    reason: String,
-    indexed_at: String,
-    author: Author,
-    #[serde(default)]
-    record: Value,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Author {
-    handle: String,
-    #[serde(default)]
-    display_name: String,
+    fn write(&self) -> String {
+        json!({ "seen": self.seen, "newest": self.newest, "page": self.page }).to_string()
+    }
 }
 
 impl Inbox for Bluesky {
     fn poll(since: Option<&str>) -> Result<InboxPage, Error> {
-        // A cursor that cannot be read means reading the recent page again; known messages are dropped.
-        let cursor: Cursor = since.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let cursor = since.map(Cursor::read).unwrap_or_default();
         let limit = NOTIFICATIONS.to_string();
         let mut values = vec![("limit", limit.as_str()), ("reasons", "mention"), ("reasons", "reply"), ("reasons", "quote")];
         if let Some(page) = &cursor.page {
             values.push(("cursor", page));
         }
-        let read: Notifications = xrpc::query("app.bsky.notification.listNotifications", &values)?;
-        let dates: Vec<u64> = read.notifications.iter().filter_map(|one| time::parse(&one.indexed_at)).collect();
+        let read = xrpc::query("app.bsky.notification.listNotifications", &values)?;
+        let notifications: &[Value] = read["notifications"].as_array().map_or(&[], Vec::as_slice);
+        let dates: Vec<u64> = notifications.iter().filter_map(|one| time::parse(text(one, "indexedAt"))).collect();
         let newest = cursor.newest.max(dates.iter().copied().max());
         // The date itself is read again: two notifications can share it, and known messages are dropped.
         let reached = cursor.seen.is_none_or(|seen| dates.iter().any(|date| *date < seen));
-        let messages = read.notifications.into_iter().filter_map(|one| message(one, cursor.seen)).collect();
-        let next = match read.cursor.filter(|page| !reached && !dates.is_empty() && cursor.page.as_ref() != Some(page)) {
-            Some(page) => Cursor { seen: cursor.seen, newest, page: Some(page) },
-            None => Cursor { seen: newest.max(cursor.seen), newest: None, page: None },
-        };
+        let messages = notifications.iter().filter_map(|one| message(one, cursor.seen)).collect();
+        let next =
+            match read["cursor"].as_str().filter(|page| !reached && !dates.is_empty() && cursor.page.as_deref() != Some(page)) {
+                Some(page) => Cursor { seen: cursor.seen, newest, page: Some(page.to_owned()) },
+                None => Cursor { seen: newest.max(cursor.seen), newest: None, page: None },
+            };
         let more = next.page.is_some();
-        Ok(InboxPage { messages, next: Some(json!(next).to_string()), more })
+        Ok(InboxPage { messages, next: Some(next.write()), more })
     }
 }
 
-fn message(one: Notification, seen: Option<u64>) -> Option<Message> {
-    let kind = match one.reason.as_str() {
+fn message(one: &Value, seen: Option<u64>) -> Option<Message> {
+    let kind = match text(one, "reason") {
         "reply" => "comment",
         "mention" | "quote" => "mention",
         _ => return None,
     };
-    let at = time::parse(&one.indexed_at)?;
+    let at = time::parse(text(one, "indexedAt"))?;
     if seen.is_some_and(|seen| at < seen) {
         return None;
     }
-    let author = match one.author.display_name.trim() {
-        "" => format!("@{}", one.author.handle),
-        name => format!("{name} (@{})", one.author.handle),
+    let handle = text(&one["author"], "handle");
+    let author = match text(&one["author"], "displayName").trim() {
+        "" => format!("@{handle}"),
+        name => format!("{name} (@{handle})"),
     };
+    let uri = one["uri"].as_str()?;
     Some(Message {
-        url: record::page(&one.uri),
+        remote_id: uri.to_owned(),
         kind: kind.into(),
         author,
-        text: one.record["text"].as_str().unwrap_or_default().to_owned(),
+        text: text(&one["record"], "text").to_owned(),
         at,
-        in_reply_to: one.record.pointer("/reply/parent/uri").and_then(Value::as_str).map(str::to_owned),
+        in_reply_to: one.pointer("/record/reply/parent/uri").and_then(Value::as_str).map(str::to_owned),
+        url: record::page(uri),
         attributes: Vec::new(),
-        remote_id: one.uri,
     })
 }

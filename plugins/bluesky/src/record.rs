@@ -5,7 +5,6 @@
 
 use crate::facets::{self, Facet, Feature};
 use beffroi_plugin::prelude::*;
-use serde_json::Value;
 use unicode_segmentation::UnicodeSegmentation;
 
 /// Where posts are kept in an account.

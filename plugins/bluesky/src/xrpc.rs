@@ -5,19 +5,9 @@
 //! Never: logs in or sees a token. Logins are counted (300 a day); the host keeps the session and refreshes it.
 
 use beffroi_plugin::prelude::*;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 /// The credential of the manifest.
 const SESSION: &str = "session";
-
-/// What the owner filled in.
-#[derive(Deserialize)]
-pub(crate) struct Settings {
-    service: String,
-    /// BCP 47.
-    pub(crate) language: Option<String>,
-}
 
 /// What a call came to when there is no answer to use.
 pub(crate) struct Failed {
@@ -39,59 +29,67 @@ impl From<Failed> for Error {
     }
 }
 
-/// What a server says when it refuses.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Refusal {
-    error: String,
-    message: String,
+fn url(name: &str) -> Result<String, Error> {
+    let settings: Value = settings::get()?;
+    Ok(format!("{}/xrpc/{name}", text(&settings, "service").trim_end_matches('/')))
 }
 
-fn url(name: &str) -> Result<String, Error> {
-    let settings: Settings = settings::get()?;
-    Ok(format!("{}/xrpc/{name}", settings.service.trim_end_matches('/')))
+// Answers stay JSON: a type for each of them would double the size of the plugin.
+
+/// A text in an answer; empty when it is not there.
+pub(crate) fn text<'a>(answer: &'a Value, name: &str) -> &'a str {
+    answer[name].as_str().unwrap_or_default()
+}
+
+/// A text without which an answer makes no sense.
+pub(crate) fn needed(answer: &Value, name: &str) -> Result<String, Error> {
+    if let Some(text) = answer[name].as_str() {
+        return Ok(text.to_owned());
+    }
+    let text = pick(
+        "Le serveur Bluesky a donné une réponse incompréhensible. Rien à faire : Beffroi réessaiera tout seul.",
+        "The Bluesky server gave an answer that makes no sense. Nothing to do: Beffroi will try again by itself.",
+    );
+    Err(Error::retry("answer", text).with("missing", name))
 }
 
 /// Reads.
-pub(crate) fn query<T: DeserializeOwned>(name: &str, values: &[(&str, &str)]) -> Result<T, Failed> {
+pub(crate) fn query(name: &str, values: &[(&str, &str)]) -> Result<Value, Failed> {
     let request = values.iter().fold(http::get(url(name)?), |request, (key, value)| request.query(key, value));
     answer(request, true)
 }
 
 /// Writes in a way that may be repeated without harm.
-pub(crate) fn harmless<T: DeserializeOwned>(name: &str, body: &Value) -> Result<T, Failed> {
+pub(crate) fn harmless(name: &str, body: &Value) -> Result<Value, Failed> {
     answer(http::post(url(name)?).json(body).harmless(), true)
 }
 
 /// Puts a post online: without an answer nobody knows whether it is there.
-pub(crate) fn commit<T: DeserializeOwned>(name: &str, body: &Value) -> Result<T, Failed> {
+pub(crate) fn commit(name: &str, body: &Value) -> Result<Value, Failed> {
     answer(http::post(url(name)?).json(body), false)
 }
 
 /// Sends a picture and gives what stands for it in a record. The same bytes always give the same blob.
 pub(crate) fn upload(asset: &Asset) -> Result<Value, Failed> {
-    #[derive(Deserialize)]
-    struct Uploaded {
-        blob: Value,
-    }
-    let name = "com.atproto.repo.uploadBlob";
-    let uploaded: Uploaded = answer(http::post(url(name)?).file(asset).harmless(), true)?;
-    Ok(uploaded.blob)
+    let mut uploaded = answer(http::post(url("com.atproto.repo.uploadBlob")?).file(asset).harmless(), true)?;
+    needed(&uploaded["blob"], "$type")?;
+    Ok(uploaded["blob"].take())
 }
 
-fn answer<T: DeserializeOwned>(request: http::Request, harmless: bool) -> Result<T, Failed> {
+fn answer(request: http::Request, harmless: bool) -> Result<Value, Failed> {
     let response = request.credential(SESSION).send_raw().map_err(|cause| http::explain(cause, harmless))?;
     if (200..300).contains(&response.status) {
         return Ok(response.json()?);
     }
-    let said: Refusal = serde_json::from_slice(&response.body).unwrap_or_default();
-    let error = meaning(&response, &said);
-    Err(Failed { name: said.error, error })
+    let said: Value = response.json().unwrap_or_default();
+    let name = text(&said, "error");
+    let error = meaning(&response, name, text(&said, "message"));
+    Err(Failed { name: name.to_owned(), error })
 }
 
 /// What a refusal means. Bluesky says 400 for much that others call 401, 403 or 404; its names say more than its numbers.
-fn meaning(response: &http::Response, said: &Refusal) -> Error {
-    let closed = match said.error.as_str() {
+fn meaning(response: &http::Response, name: &str, message: &str) -> Error {
+    let closed = match name {
         "InvalidToken" | "ExpiredToken" | "AuthMissing" | "AuthenticationRequired" | "AuthFactorTokenRequired" => pick(
             "Bluesky refuse le mot de passe d'application. Créez-en un nouveau (Paramètres, Confidentialité et sécurité) et reconnectez le compte.",
             "Bluesky refuses the app password. Make a new one (Settings, Privacy and security) and reconnect the account.",
@@ -104,13 +102,13 @@ fn meaning(response: &http::Response, said: &Refusal) -> Error {
             "Ce compte Bluesky est désactivé. Réactivez-le chez Bluesky, puis reconnectez-le.",
             "This Bluesky account is deactivated. Activate it at Bluesky, then reconnect it.",
         ),
-        _ if response.status == 400 && !said.message.is_empty() => {
-            let message = said.message.trim_end_matches('.');
+        _ if response.status == 400 && !message.is_empty() => {
+            let message = message.trim_end_matches('.');
             let text = pick(
                 format!("Bluesky refuse ce post : {message}. Corrigez-le et planifiez-le de nouveau."),
                 format!("Bluesky refuses this post: {message}. Correct it and plan it again."),
             );
-            return Error::reject(code(&said.error), text);
+            return Error::reject(code(name), text);
         }
         _ if response.status == 413 => {
             let text = pick(
@@ -121,7 +119,7 @@ fn meaning(response: &http::Response, said: &Refusal) -> Error {
         }
         _ => return response.error(),
     };
-    Error::reconnect(code(&said.error), closed)
+    Error::reconnect(code(name), closed)
 }
 
 /// `InvalidRequest` becomes `invalid-request`.

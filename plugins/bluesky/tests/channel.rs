@@ -242,6 +242,7 @@ fn every_way_of_not_answering_a_publish_is_uncertain() {
         Answer::text(504, ""),
         Answer::text(200, "{\"uri\":\"at:/"),
         Answer::text(200, "<html>maintenance</html>"),
+        Answer::json(200, json!({})),
     ] {
         let host = put(answer.clone());
         let post = Post::new("Croissants chauds !");
