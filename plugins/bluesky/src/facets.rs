@@ -43,7 +43,11 @@ pub(crate) fn find(text: &str) -> Vec<Facet> {
         let (start, word) = (start + open, &word[open..]);
         if let Some(rest) = word.strip_prefix('@') {
             if let Some(handle) = handle_at_start(rest) {
-                found.push(Facet { start, end: start + 1 + handle.len(), feature: Feature::Mention(handle.to_lowercase()) });
+                found.push(Facet {
+                    start,
+                    end: start + 1 + handle.len(),
+                    feature: Feature::Mention(handle.to_ascii_lowercase()),
+                });
             }
         } else if let Some(rest) = word.strip_prefix(['#', '＃'])
             && let Some(tag) = tag_at_start(rest)

@@ -5,10 +5,15 @@
 //! for what they cannot do.
 
 use beffroi_plugin::prelude::*;
-use serde::de::DeserializeOwned;
+
+// Answers stay JSON: a type for each of them would double the size of the plugin.
+
+/// A text in an answer; empty when it is not there.
+pub(crate) fn text<'a>(answer: &'a Value, name: &str) -> &'a str {
+    answer[name].as_str().unwrap_or_default()
+}
 
 /// What the owner filled in.
-#[derive(Deserialize)]
 pub(crate) struct Settings {
     /// The server's address.
     pub(crate) server: String,
@@ -21,9 +26,10 @@ pub(crate) struct Settings {
 impl Settings {
     /// Reads them.
     pub(crate) fn get() -> Result<Self, Error> {
-        let mut settings: Self = settings::get()?;
-        settings.server.truncate(settings.server.trim_end_matches('/').len());
-        Ok(settings)
+        let settings: Value = settings::get()?;
+        let filled = |name: &str| Some(text(&settings, name).trim()).filter(|text| !text.is_empty()).map(str::to_owned);
+        let server = text(&settings, "server").trim_end_matches('/').to_owned();
+        Ok(Self { server, visibility: filled("visibility"), language: filled("language") })
     }
 
     /// The server without its scheme.
@@ -32,61 +38,66 @@ impl Settings {
     }
 }
 
-/// The account that the token is for.
-#[derive(Deserialize)]
-pub(crate) struct Account {
-    /// The server's identifier.
-    pub(crate) id: String,
-    /// `name`, or `name@server` when it lives elsewhere.
-    pub(crate) acct: String,
-    /// The name shown; may be empty.
-    #[serde(default)]
-    pub(crate) display_name: String,
-    /// How many follow it.
-    pub(crate) followers_count: Option<u64>,
-}
-
-/// A post as servers give it. What some of them leave out has a default.
-#[derive(Deserialize)]
-pub(crate) struct Status {
-    /// The server's identifier.
-    pub(crate) id: String,
-    /// Where people see it.
-    pub(crate) url: Option<String>,
-    /// Its name in the fediverse, mostly the same.
-    pub(crate) uri: Option<String>,
-    #[serde(default)]
-    pub(crate) created_at: String,
-    /// HTML.
-    #[serde(default)]
-    pub(crate) content: String,
-    /// What was sent, to the letter; few servers say.
-    pub(crate) text: Option<String>,
-    pub(crate) visibility: Option<String>,
-    pub(crate) in_reply_to_id: Option<String>,
-    pub(crate) in_reply_to_account_id: Option<String>,
-    #[serde(default)]
-    pub(crate) media_attachments: Vec<Attached>,
-    #[serde(default)]
-    pub(crate) favourites_count: u64,
-    #[serde(default)]
-    pub(crate) reblogs_count: u64,
-    #[serde(default)]
-    pub(crate) quotes_count: u64,
-    #[serde(default)]
-    pub(crate) replies_count: u64,
-}
+/// A post as servers give it.
+pub(crate) struct Status(Value);
 
 impl Status {
+    /// A post, if that is what it is.
+    pub(crate) fn of(value: Value) -> Option<Self> {
+        (!text(&value, "id").is_empty()).then_some(Self(value))
+    }
+
+    /// A post, or the answer makes no sense.
+    pub(crate) fn expected(value: Value, harmless: bool) -> Result<Self, Error> {
+        Self::of(value).ok_or_else(|| nonsense(harmless))
+    }
+
+    /// The server's identifier.
+    pub(crate) fn id(&self) -> &str {
+        text(&self.0, "id")
+    }
+
+    /// A text of it; some servers leave some out.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.0[name].as_str()
+    }
+
+    /// A number of it.
+    pub(crate) fn count(&self, name: &str) -> u64 {
+        self.0[name].as_u64().unwrap_or(0)
+    }
+
+    /// How many pictures and films go with it.
+    pub(crate) fn files(&self) -> usize {
+        self.0["media_attachments"].as_array().map_or(0, Vec::len)
+    }
+
+    /// When it was made.
+    pub(crate) fn at(&self) -> Option<u64> {
+        time::parse(text(&self.0, "created_at"))
+    }
+
     /// Where people see it.
     pub(crate) fn page(&self) -> Option<String> {
-        self.url.clone().or_else(|| self.uri.clone())
+        self.text("url").or_else(|| self.text("uri")).map(str::to_owned)
     }
 }
 
-/// A picture or film of a post; only how many there are matters.
-#[derive(Deserialize)]
-pub(crate) struct Attached {}
+/// An answer that is not what was asked for.
+pub(crate) fn nonsense(harmless: bool) -> Error {
+    if harmless {
+        let text = pick(
+            "Votre serveur a donné une réponse incompréhensible. Rien à faire : Beffroi réessaiera tout seul.",
+            "Your server gave an answer that makes no sense. Nothing to do: Beffroi will try again by itself.",
+        );
+        return Error::retry("answer", text);
+    }
+    let text = pick(
+        "Votre serveur a donné une réponse incompréhensible : le post est peut-être en ligne. Rien à faire : Beffroi va regarder.",
+        "Your server gave an answer that makes no sense: the post may be online. Nothing to do: Beffroi will look.",
+    );
+    Error::uncertain("answer", text)
+}
 
 /// What a call came to when there is no answer to use.
 #[derive(Debug)]
@@ -116,13 +127,6 @@ impl Failed {
     }
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Refusal {
-    error: String,
-    error_description: String,
-}
-
 const WHO: &str = "/api/v1/accounts/verify_credentials";
 
 /// A request to read from the account's server.
@@ -136,7 +140,7 @@ pub(crate) fn post(path: &str) -> Result<http::Request, Error> {
 }
 
 /// Reads.
-pub(crate) fn read<T: DeserializeOwned>(path: &str, values: &[(&str, &str)]) -> Result<T, Failed> {
+pub(crate) fn read(path: &str, values: &[(&str, &str)]) -> Result<Value, Failed> {
     let request = values.iter().fold(get(path)?, |request, (name, value)| request.query(name, value));
     Ok(answer(request, true)?.json()?)
 }
@@ -147,8 +151,9 @@ pub(crate) fn delete(path: &str) -> Result<(), Failed> {
 }
 
 /// Whose token it is.
-pub(crate) fn who() -> Result<Account, Failed> {
-    read(WHO, &[])
+pub(crate) fn who() -> Result<Value, Failed> {
+    let account = read(WHO, &[])?;
+    if text(&account, "id").is_empty() { Err(nonsense(true).into()) } else { Ok(account) }
 }
 
 /// Sends a request. `harmless` says that it may be repeated.
@@ -157,12 +162,15 @@ pub(crate) fn answer(request: http::Request, harmless: bool) -> Result<http::Res
     if (200..300).contains(&response.status) {
         return Ok(response);
     }
-    let said: Refusal = serde_json::from_slice(&response.body).unwrap_or_default();
-    let silent = said.error.is_empty();
-    if response.status == 422 && silent && !token_works()? {
+    let said: Value = response.json().unwrap_or_default();
+    let sentence = match text(&said, "error_description") {
+        "" => text(&said, "error"),
+        longer => longer,
+    };
+    if response.status == 422 && sentence.is_empty() && !token_works()? {
         return Err(Failed { status: 422, error: reconnect() });
     }
-    Err(Failed { status: response.status, error: meaning(&response, &said) })
+    Err(Failed { status: response.status, error: meaning(&response, sentence) })
 }
 
 /// Whether the token is good, asked when a refusal says nothing: some servers answer 422 for a bad token.
@@ -183,8 +191,7 @@ fn reconnect() -> Error {
     Error::reconnect("token-refused", text)
 }
 
-fn meaning(response: &http::Response, said: &Refusal) -> Error {
-    let sentence = if said.error_description.is_empty() { &said.error } else { &said.error_description };
+fn meaning(response: &http::Response, sentence: &str) -> Error {
     let sentence = sentence.trim_end_matches('.');
     match response.status {
         401 => reconnect(),

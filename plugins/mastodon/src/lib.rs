@@ -9,7 +9,7 @@ mod limits;
 mod readback;
 mod words;
 
-use api::{Account, Failed, Settings, Status};
+use api::{Failed, Settings, Status};
 use beffroi_plugin::prelude::*;
 use limits::Limits;
 use readback::{Anchor, Wanted};
@@ -24,7 +24,7 @@ beffroi_plugin::export!(Mastodon: publish, prepare, lookup, unpublish, metrics, 
 pub(crate) const VISIBILITIES: [&str; 4] = ["public", "unlisted", "private", "direct"];
 
 /// How long a server may take to digest one file: this many looks, up to a minute apart.
-const LOOKS: u32 = 60;
+const LOOKS: u64 = 60;
 /// Posts whose figures are asked for one by one, when the newest pages do not show them.
 const ONE_BY_ONE: usize = 30;
 /// Notifications asked for in one request.
@@ -34,21 +34,45 @@ const FIRST: usize = 20;
 const OWN: &str = "account";
 
 /// What preparation has reached; kept by the host between steps.
-#[derive(Serialize, Deserialize)]
 struct Handle {
     account: String,
     /// Files that the server has digested.
     files: Vec<String>,
-    /// The file that it digests.
-    waiting: Option<Waiting>,
+    /// The file that it digests, and how often it was looked at.
+    waiting: Option<(String, u64)>,
     /// What the account's list showed when all was ready.
     anchor: Option<Anchor>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Waiting {
-    id: String,
-    looks: u32,
+impl Handle {
+    fn write(&self) -> String {
+        let anchor = self.anchor.as_ref().map(Anchor::write);
+        json!({ "account": self.account, "files": self.files, "waiting": self.waiting, "anchor": anchor }).to_string()
+    }
+
+    fn read(written: &str) -> Result<Self, Error> {
+        Self::understand(written).ok_or_else(|| {
+            let text = pick(
+                "Ce module ne comprend plus la préparation de ce post. Planifiez-le de nouveau.",
+                "This plugin no longer understands how this post was prepared. Plan it again.",
+            );
+            Error::reject("handle", text)
+        })
+    }
+
+    fn understand(written: &str) -> Option<Self> {
+        let handle: Value = serde_json::from_str(written).ok()?;
+        let files = handle["files"].as_array()?.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        let waiting = match &handle["waiting"] {
+            Value::Null => None,
+            waiting => Some((waiting[0].as_str()?.to_owned(), waiting[1].as_u64()?)),
+        };
+        let anchor = match &handle["anchor"] {
+            Value::Null => None,
+            anchor => Some(Anchor::understand(anchor)?),
+        };
+        Some(Self { account: handle["account"].as_str()?.to_owned(), files, waiting, anchor })
+    }
 }
 
 /// The text as it is sent: with the link after it, unless it has it already.
@@ -73,7 +97,7 @@ fn language(post: &Post) -> Result<String, Error> {
     if let Some(wish) = post.option("language") {
         return Ok(wish.to_owned());
     }
-    Ok(Settings::get()?.language.filter(|language| !language.trim().is_empty()).unwrap_or_else(run::language))
+    Ok(Settings::get()?.language.unwrap_or_else(run::language))
 }
 
 /// Identifiers become parts of addresses: nothing but what servers use for them.
@@ -88,12 +112,8 @@ fn sound(id: &str) -> Result<&str, Error> {
 impl Plugin for Mastodon {
     fn check() -> Result<String, Error> {
         let account = api::who()?;
-        let settings = Settings::get()?;
-        Ok(if account.acct.contains('@') {
-            format!("@{}", account.acct)
-        } else {
-            format!("@{}@{}", account.acct, settings.host())
-        })
+        let name = api::text(&account, "acct");
+        Ok(if name.contains('@') { format!("@{name}") } else { format!("@{name}@{}", Settings::get()?.host()) })
     }
 }
 
@@ -103,11 +123,11 @@ impl Prepare for Mastodon {
             return Err(Error::reject(problem.code, problem.message));
         }
         let mut handle = match so_far {
-            Some(text) => read_handle(text)?,
-            None => Handle { account: own_account()?.id, files: Vec::new(), waiting: None, anchor: None },
+            Some(written) => Handle::read(written)?,
+            None => Handle { account: own(&own_account()?), files: Vec::new(), waiting: None, anchor: None },
         };
         if handle.anchor.is_some() {
-            return Ok(Preparation::Ready(Some(write_handle(&handle))));
+            return Ok(Preparation::Ready(Some(handle.write())));
         }
         if let Some(waiting) = handle.waiting.take() {
             return digest(handle, waiting, post);
@@ -118,20 +138,24 @@ impl Prepare for Mastodon {
                 handle.files.push(file);
                 return Ok(again(&handle, post, run::now()));
             }
-            handle.waiting = Some(Waiting { id: file, looks: 0 });
+            handle.waiting = Some((file, 0));
             return Ok(again(&handle, post, run::now() + 1_000));
         }
         // Last, so that as little as possible comes between it and the post.
         handle.anchor = Some(Anchor::drop_here(sound(&handle.account)?)?);
-        Ok(Preparation::Ready(Some(write_handle(&handle))))
+        Ok(Preparation::Ready(Some(handle.write())))
     }
 }
 
 /// The account, whose identifier is kept for telling answers from mentions.
-fn own_account() -> Result<Account, Error> {
+fn own_account() -> Result<Value, Error> {
     let account = api::who()?;
-    state::set(OWN, &account.id)?;
+    state::set(OWN, own(&account))?;
     Ok(account)
+}
+
+fn own(account: &Value) -> String {
+    api::text(account, "id").to_owned()
 }
 
 fn again(handle: &Handle, post: &Post, not_before: u64) -> Preparation {
@@ -144,12 +168,7 @@ fn again(handle: &Handle, post: &Post, not_before: u64) -> Preparation {
     } else {
         pick(format!("Fichier {done} sur {all} envoyé."), format!("File {done} of {all} sent."))
     };
-    Preparation::Again(Pause::new(write_handle(handle), not_before, message))
-}
-
-#[derive(Deserialize)]
-struct File {
-    id: String,
+    Preparation::Again(Pause::new(handle.write(), not_before, message))
 }
 
 /// Sends a file. Gives its identifier and whether the server is done with it.
@@ -165,14 +184,17 @@ fn upload(asset: &Asset) -> Result<(String, bool), Error> {
         Err(failed) if failed.is_missing() => send("/api/v1/media")?,
         other => other?,
     };
-    let file: File = response.json()?;
-    Ok((file.id, response.status != 202))
+    let file: Value = response.json()?;
+    match api::text(&file, "id") {
+        "" => Err(api::nonsense(true)),
+        id => Ok((id.to_owned(), response.status != 202)),
+    }
 }
 
 /// Looks whether the server is done with a file.
-fn digest(mut handle: Handle, waiting: Waiting, post: &Post) -> Result<Preparation, Error> {
-    let looks = waiting.looks + 1;
-    match api::answer(api::get(&format!("/api/v1/media/{}", sound(&waiting.id)?))?, true) {
+fn digest(mut handle: Handle, (file, looks): (String, u64), post: &Post) -> Result<Preparation, Error> {
+    let looks = looks + 1;
+    match api::answer(api::get(&format!("/api/v1/media/{}", sound(&file)?))?, true) {
         Ok(response) if response.status == 206 => {
             if looks >= LOOKS {
                 let text = pick(
@@ -181,11 +203,11 @@ fn digest(mut handle: Handle, waiting: Waiting, post: &Post) -> Result<Preparati
                 );
                 return Err(Error::reject("file-not-digested", text));
             }
-            handle.waiting = Some(Waiting { id: waiting.id, looks });
-            Ok(again(&handle, post, run::now() + u64::from(looks.min(30)) * 2_000))
+            handle.waiting = Some((file, looks));
+            Ok(again(&handle, post, run::now() + looks.min(30) * 2_000))
         }
         Ok(_) => {
-            handle.files.push(waiting.id);
+            handle.files.push(file);
             Ok(again(&handle, post, run::now()))
         }
         // It forgot the file: send it again, but not for ever.
@@ -195,7 +217,7 @@ fn digest(mut handle: Handle, waiting: Waiting, post: &Post) -> Result<Preparati
             if digested {
                 handle.files.push(id);
             } else {
-                handle.waiting = Some(Waiting { id, looks });
+                handle.waiting = Some((id, looks));
             }
             Ok(again(&handle, post, run::now() + 2_000))
         }
@@ -203,23 +225,9 @@ fn digest(mut handle: Handle, waiting: Waiting, post: &Post) -> Result<Preparati
     }
 }
 
-fn write_handle(handle: &Handle) -> String {
-    json!(handle).to_string()
-}
-
-fn read_handle(text: &str) -> Result<Handle, Error> {
-    serde_json::from_str(text).map_err(|cause| {
-        let text = pick(
-            "Ce module ne comprend plus la préparation de ce post. Planifiez-le de nouveau.",
-            "This plugin no longer understands how this post was prepared. Plan it again.",
-        );
-        Error::reject("handle", text).with("detail", cause.to_string())
-    })
-}
-
 /// What was prepared, when it is complete.
 fn complete(prepared: Option<&str>) -> Result<Option<(Handle, Anchor)>, Error> {
-    let handle = prepared.map(read_handle).transpose()?;
+    let handle = prepared.map(Handle::read).transpose()?;
     Ok(handle.and_then(|mut handle| handle.anchor.take().map(|anchor| (handle, anchor))))
 }
 
@@ -271,19 +279,18 @@ impl Publish for Mastodon {
             body["sensitive"] = json!(true);
         }
         let request = api::post("/api/v1/statuses")?.header("idempotency-key", delivery).json(&body);
-        let status: Status = match api::answer(request, false) {
-            Ok(response) => response.json()?,
+        let status = match api::answer(request, false) {
+            Ok(response) => Status::expected(response.json()?, false)?,
             Err(failed) => return Err(refused(failed, post)),
         };
-        readback::claim(delivery, &status.id)?;
-        if let Some(other) = status.visibility.as_deref().filter(|other| *other != visibility) {
+        readback::claim(delivery, status.id())?;
+        if let Some(other) = status.text("visibility").filter(|other| *other != visibility) {
             log::warn(pick(
                 format!("Le serveur a publié en « {other} » ce qui devait l'être en « {visibility} »."),
                 format!("The server published as `{other}` what should have been `{visibility}`."),
             ));
         }
-        let page = status.page();
-        Ok(Outcome::Online(Receipt::new(status.id, page)))
+        Ok(Outcome::Online(Receipt::new(status.id(), status.page())))
     }
 }
 
@@ -318,11 +325,11 @@ impl Unpublish for Mastodon {
             Err(failed) => return Err(failed.into()),
         }
         // Gone, or a server that does not know how to delete: only the post itself tells.
-        match api::read::<Status>(&path, &[]) {
+        match api::read(&path, &[]) {
             Err(failed) if failed.is_missing() => Ok(()),
             Err(failed) => Err(failed.into()),
             Ok(status) => {
-                let page = status.page().unwrap_or_default();
+                let page = Status::expected(status, true)?.page().unwrap_or_default();
                 let text = pick(
                     format!("Votre serveur ne laisse pas les applications retirer un post. Retirez-le vous-même : {page}"),
                     format!("Your server does not let applications take a post down. Take it down yourself: {page}"),
@@ -335,9 +342,11 @@ impl Unpublish for Mastodon {
 
 /// The figures of a post.
 fn figures(status: &Status, samples: &mut Vec<Sample>) {
-    let shares = status.reblogs_count + status.quotes_count;
-    for (name, value) in [("likes", status.favourites_count), ("shares", shares), ("replies", status.replies_count)] {
-        samples.push(Sample::of_post(status.id.as_str(), name, value as f64));
+    let shares = status.count("reblogs_count") + status.count("quotes_count");
+    for (name, value) in
+        [("likes", status.count("favourites_count")), ("shares", shares), ("replies", status.count("replies_count"))]
+    {
+        samples.push(Sample::of_post(status.id(), name, value as f64));
     }
 }
 
@@ -352,82 +361,72 @@ impl Metrics for Mastodon {
             if missing.is_empty() {
                 break;
             }
-            let page = readback::page(sound(&account.id)?, last.as_deref())?;
+            let page = readback::page(sound(api::text(&account, "id"))?, last.as_deref())?;
             for status in &page {
-                if missing.remove(status.id.as_str()) {
+                if missing.remove(status.id()) {
                     figures(status, &mut samples);
                 }
             }
             match page.last() {
-                Some(status) if last.as_ref() != Some(&status.id) => last = Some(status.id.clone()),
+                Some(status) if last.as_deref() != Some(status.id()) => last = Some(status.id().to_owned()),
                 _ => break,
             }
         }
         for id in missing.into_iter().take(ONE_BY_ONE) {
-            match api::read::<Status>(&format!("/api/v1/statuses/{}", sound(id)?), &[]) {
-                Ok(status) => figures(&status, &mut samples),
+            match api::read(&format!("/api/v1/statuses/{}", sound(id)?), &[]) {
+                Ok(status) => figures(&Status::expected(status, true)?, &mut samples),
                 // It was taken down.
                 Err(failed) if failed.is_missing() => {}
                 Err(failed) => return Err(failed.into()),
             }
         }
-        if let Some(followers) = account.followers_count {
+        if let Some(followers) = account["followers_count"].as_u64() {
             samples.push(Sample::of_account("followers", followers as f64));
         }
         Ok(samples)
     }
 }
 
-#[derive(Deserialize)]
-struct Notification {
-    id: String,
-    #[serde(rename = "type")]
-    kind: String,
-    created_at: String,
-    account: Account,
-    status: Option<Status>,
-}
-
 impl Inbox for Mastodon {
     fn poll(since: Option<&str>) -> Result<InboxPage, Error> {
-        let own = match state::get(OWN).and_then(|id| String::from_utf8(id).ok()) {
+        let account = match state::get(OWN).and_then(|id| String::from_utf8(id).ok()) {
             Some(id) => id,
-            None => own_account()?.id,
+            None => own(&own_account()?),
         };
         let limit = if since.is_some() { NOTIFICATIONS } else { FIRST };
         let asked = limit.to_string();
         let mut values = vec![("types[]", "mention"), ("limit", asked.as_str())];
         // The oldest after it, so that no page is skipped when there are many.
         values.extend(since.map(|id| ("min_id", id)));
-        let page: Vec<Notification> = api::read("/api/v1/notifications", &values)?;
-        let next = page.first().map(|newest| newest.id.clone()).or_else(|| since.map(str::to_owned));
+        let Value::Array(page) = api::read("/api/v1/notifications", &values)? else { return Err(api::nonsense(true)) };
+        let newest = page.first().and_then(|newest| newest["id"].as_str());
+        let next = newest.or(since).map(str::to_owned);
         let more = since.is_some() && page.len() >= limit && next.as_deref() != since;
-        let messages = page.into_iter().filter_map(|one| message(one, &own)).collect();
+        let messages = page.into_iter().filter_map(|one| message(one, &account)).collect();
         Ok(InboxPage { messages, next, more })
     }
 }
 
-fn message(one: Notification, own: &str) -> Option<Message> {
-    let status = one.status.filter(|_| one.kind == "mention")?;
-    let kind = match (status.visibility.as_deref(), status.in_reply_to_account_id.as_deref()) {
+fn message(mut one: Value, own: &str) -> Option<Message> {
+    let status = Status::of(one["status"].take()).filter(|_| one["type"] == "mention")?;
+    let kind = match (status.text("visibility"), status.text("in_reply_to_account_id")) {
         (Some("direct"), _) => "direct",
         (_, Some(answered)) if answered == own => "comment",
         _ => "mention",
     };
-    let author = match one.account.display_name.trim() {
-        "" => format!("@{}", one.account.acct),
-        name => format!("{name} (@{})", one.account.acct),
+    let name = api::text(&one["account"], "acct");
+    let author = match api::text(&one["account"], "display_name").trim() {
+        "" => format!("@{name}"),
+        shown => format!("{shown} (@{name})"),
     };
-    let at = time::parse(&status.created_at).or_else(|| time::parse(&one.created_at))?;
-    let page = status.page();
     Some(Message {
+        remote_id: status.id().to_owned(),
         kind: kind.into(),
         author,
-        text: words::plain(&status.content),
-        at,
-        in_reply_to: status.in_reply_to_id,
-        url: page,
+        text: words::plain(status.text("content").unwrap_or_default()),
+        at: status.at().or_else(|| time::parse(api::text(&one, "created_at")))?,
+        in_reply_to: status.text("in_reply_to_id").map(str::to_owned),
+        url: status.page(),
         attributes: Vec::new(),
-        remote_id: status.id,
     })
 }

@@ -6,10 +6,8 @@
 use crate::api::{self, Settings};
 use crate::words;
 use beffroi_plugin::prelude::*;
-use serde_json::Value;
 
 /// What a server takes.
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
 pub(crate) struct Limits {
     read_at: u64,
     server: String,
@@ -27,6 +25,11 @@ pub(crate) struct Limits {
 
 const KEY: &str = "limits";
 const DAY: u64 = 86_400_000;
+
+/// The texts of a list.
+fn words_of(list: &Value) -> Vec<String> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
 
 impl Limits {
     /// Mastodon's own, for servers that say nothing.
@@ -53,19 +56,43 @@ impl Limits {
 
     fn stored(server: &str) -> Option<Self> {
         // What an earlier version wrote differently is read anew.
-        state::get_json::<Self>(KEY).ok().flatten().filter(|limits| limits.server == server)
+        let kept = state::get_json::<Value>(KEY).ok().flatten()?;
+        let number = |name: &str| kept[name].as_u64();
+        let count = |name: &str| number(name).and_then(|number| usize::try_from(number).ok());
+        let limits = Self {
+            read_at: number("read_at")?,
+            server: api::text(&kept, "server").to_owned(),
+            characters: count("characters")?,
+            per_url: count("per_url")?,
+            files: count("files")?,
+            image_bytes: number("image_bytes")?,
+            video_bytes: number("video_bytes")?,
+            description: count("description")?,
+            types: words_of(&kept["types"]),
+            genuine: kept["genuine"].as_bool()?,
+        };
+        (limits.server == server).then_some(limits)
+    }
+
+    fn keep(&self) -> Result<(), Error> {
+        let kept = json!({
+            "read_at": self.read_at, "server": self.server, "characters": self.characters, "per_url": self.per_url,
+            "files": self.files, "image_bytes": self.image_bytes, "video_bytes": self.video_bytes,
+            "description": self.description, "types": self.types, "genuine": self.genuine,
+        });
+        state::set(KEY, kept.to_string())
     }
 
     /// What is kept if it is less than a day old, otherwise what the server says now.
     pub(crate) fn fresh() -> Result<Self, Error> {
         let server = Settings::get()?.server;
         let stored = Self::stored(&server);
-        if let Some(limits) = stored.as_ref().filter(|limits| run::now().saturating_sub(limits.read_at) < DAY) {
-            return Ok(limits.clone());
+        if stored.as_ref().is_some_and(|limits| run::now().saturating_sub(limits.read_at) < DAY) {
+            return stored.map_or_else(|| Self::read(&server), Ok);
         }
         match Self::read(&server) {
             Ok(limits) => {
-                state::set_json(KEY, &limits)?;
+                limits.keep()?;
                 Ok(limits)
             }
             // Yesterday's limits are better than none.
@@ -75,7 +102,7 @@ impl Limits {
 
     fn read(server: &str) -> Result<Self, Error> {
         for path in ["/api/v2/instance", "/api/v1/instance"] {
-            match api::read::<Value>(path, &[]) {
+            match api::read(path, &[]) {
                 Ok(described) => return Ok(Self::described(server, &described)),
                 // Not every server has the newer one, and some refuse it in their own ways.
                 Err(failed) if (400..500).contains(&failed.status) && !matches!(failed.status, 401 | 403 | 408 | 429) => {}
@@ -89,7 +116,7 @@ impl Limits {
         let usual = Self::usual(server, run::now());
         let number = |pointer: &str| said.pointer(pointer).and_then(Value::as_u64).filter(|number| *number > 0);
         let count = |pointer: &str, usual: usize| number(pointer).and_then(|n| usize::try_from(n).ok()).unwrap_or(usual);
-        let types = said.pointer("/configuration/media_attachments/supported_mime_types").and_then(Value::as_array);
+        let types = said.pointer("/configuration/media_attachments/supported_mime_types");
         let source = said["source_url"].as_str().unwrap_or_default();
         Self {
             // Older relatives of Mastodon state this one elsewhere.
@@ -99,7 +126,7 @@ impl Limits {
             image_bytes: number("/configuration/media_attachments/image_size_limit").unwrap_or(usual.image_bytes),
             video_bytes: number("/configuration/media_attachments/video_size_limit").unwrap_or(usual.video_bytes),
             description: count("/configuration/media_attachments/description_limit", usual.description),
-            types: types.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
+            types: types.map(words_of).unwrap_or_default(),
             genuine: number("/api_versions/mastodon").is_some() || source.ends_with("/mastodon/mastodon"),
             ..usual
         }

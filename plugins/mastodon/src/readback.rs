@@ -10,7 +10,6 @@ use crate::words::{self, Likeness};
 use beffroi_plugin::prelude::*;
 
 /// What the account's list showed before the post was sent.
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
 pub(crate) struct Anchor {
     /// The posts of the newest page, each as a number that stands for its identifier.
     known: Vec<u64>,
@@ -35,24 +34,39 @@ pub(crate) fn page(account: &str, after: Option<&str>) -> Result<Vec<Status>, Fa
     let limit = PAGE.to_string();
     let mut values = vec![("limit", limit.as_str()), ("exclude_reblogs", "true")];
     values.extend(after.map(|id| ("max_id", id)));
-    api::read(&format!("/api/v1/accounts/{account}/statuses"), &values)
+    match api::read(&format!("/api/v1/accounts/{account}/statuses"), &values)? {
+        Value::Array(list) => Ok(list.into_iter().filter_map(Status::of).collect()),
+        // Taken for an empty list, it would prove an absence.
+        _ => Err(api::nonsense(true).into()),
+    }
 }
 
 impl Anchor {
     /// What the list shows now.
     pub(crate) fn drop_here(account: &str) -> Result<Self, Failed> {
         let page = page(account, None)?;
-        let newest = page.iter().filter_map(|status| time::parse(&status.created_at)).max();
-        Ok(Self { known: page.iter().take(KNOWN).map(|status| digest(&status.id)).collect(), newest })
+        let newest = page.iter().filter_map(Status::at).max();
+        Ok(Self { known: page.iter().take(KNOWN).map(|status| digest(status.id())).collect(), newest })
+    }
+
+    /// As it is kept in the handle.
+    pub(crate) fn write(&self) -> Value {
+        json!({ "known": self.known, "newest": self.newest })
+    }
+
+    /// Reads what was kept in a handle.
+    pub(crate) fn understand(kept: &Value) -> Option<Self> {
+        let known = kept["known"].as_array()?.iter().filter_map(Value::as_u64).collect();
+        Some(Self { known, newest: kept["newest"].as_u64() })
     }
 
     fn knows(&self, status: &Status) -> bool {
-        self.known.contains(&digest(&status.id))
+        self.known.contains(&digest(status.id()))
     }
 
     /// Whether a post was there before the anchor, by its date.
     fn is_older(&self, status: &Status) -> bool {
-        matches!((self.newest, time::parse(&status.created_at)), (Some(newest), Some(at)) if at + CLOCK < newest)
+        matches!((self.newest, status.at()), (Some(newest), Some(at)) if at + CLOCK < newest)
     }
 }
 
@@ -65,7 +79,9 @@ fn digest(id: &str) -> u64 {
 /// The posts that deliveries became, the latest last.
 fn claims() -> Vec<(String, String)> {
     // What cannot be read is forgotten: it only keeps apart deliveries of the very same text.
-    state::get_json(CLAIMED).ok().flatten().unwrap_or_default()
+    let kept = state::get_json::<Value>(CLAIMED).ok().flatten().unwrap_or_default();
+    let pairs = kept.as_array().into_iter().flatten();
+    pairs.filter_map(|pair| Some((pair[0].as_str()?.to_owned(), pair[1].as_str()?.to_owned()))).collect()
 }
 
 /// Remembers what a delivery became, so that another delivery of the same text does not take it for its own.
@@ -75,7 +91,7 @@ pub(crate) fn claim(delivery: &str, status: &str) -> Result<(), Error> {
         claims.push((delivery.to_owned(), status.to_owned()));
         let old = claims.len().saturating_sub(CLAIMS);
         claims.drain(..old);
-        state::set_json(CLAIMED, &claims)?;
+        state::set(CLAIMED, json!(claims).to_string())?;
     }
     Ok(())
 }
@@ -96,7 +112,7 @@ pub(crate) struct Wanted<'a> {
 
 impl Wanted<'_> {
     fn likeness(&self, status: &Status) -> Likeness {
-        let elsewhere = match (self.reply_to, status.in_reply_to_id.as_deref()) {
+        let elsewhere = match (self.reply_to, status.text("in_reply_to_id")) {
             (Some(ours), Some(theirs)) => ours != theirs,
             (None, Some(_)) => true,
             // Some servers drop the answered message when they do not know it.
@@ -105,12 +121,16 @@ impl Wanted<'_> {
         if elsewhere {
             return Likeness::Different;
         }
-        let to_the_letter = status.text.as_deref().is_some_and(|text| !text.is_empty() && text.trim() == self.text.trim());
-        let likeness = if to_the_letter { Likeness::Same } else { words::likeness(self.text, &words::plain(&status.content)) };
+        let to_the_letter = status.text("text").is_some_and(|text| !text.is_empty() && text.trim() == self.text.trim());
+        let likeness = if to_the_letter {
+            Likeness::Same
+        } else {
+            words::likeness(self.text, &words::plain(status.text("content").unwrap_or_default()))
+        };
         let bare = self.text.trim().is_empty();
         match likeness {
             // Without a text, the number of pictures is all there is to go by.
-            Likeness::Same if bare && self.files != status.media_attachments.len() => Likeness::Near,
+            Likeness::Same if bare && self.files != status.files() => Likeness::Near,
             other => other,
         }
     }
@@ -127,7 +147,7 @@ pub(crate) fn look(account: &str, anchor: &Anchor, wanted: &Wanted<'_>) -> Resul
     for number in 0..PAGES {
         let page = page(account, seen.last().map(String::as_str))?;
         let empty = page.is_empty();
-        let fresh: Vec<Status> = page.into_iter().filter(|status| !seen.contains(&status.id)).collect();
+        let fresh: Vec<Status> = page.into_iter().filter(|status| !seen.iter().any(|id| id == status.id())).collect();
         if fresh.is_empty() {
             reached = match (number, empty) {
                 // An account that had posts and now shows none proves nothing.
@@ -139,11 +159,11 @@ pub(crate) fn look(account: &str, anchor: &Anchor, wanted: &Wanted<'_>) -> Resul
             };
             break;
         }
-        seen.extend(fresh.iter().map(|status| status.id.clone()));
+        seen.extend(fresh.iter().map(|status| status.id().to_owned()));
         for status in fresh {
             if anchor.knows(&status) || anchor.is_older(&status) {
                 reached = true;
-            } else if !taken(&status.id) {
+            } else if !taken(status.id()) {
                 match wanted.likeness(&status) {
                     // The oldest: should two deliveries have the same text, each takes the next.
                     Likeness::Same => same = Some(status),
@@ -157,9 +177,8 @@ pub(crate) fn look(account: &str, anchor: &Anchor, wanted: &Wanted<'_>) -> Resul
         }
     }
     if let Some(status) = same {
-        claim(wanted.delivery, &status.id)?;
-        let page = status.page();
-        return Ok(Finding::Online(Receipt::new(status.id, page)));
+        claim(wanted.delivery, status.id())?;
+        return Ok(Finding::Online(Receipt::new(status.id(), status.page())));
     }
     Ok(if near {
         Finding::Unsure(pick(

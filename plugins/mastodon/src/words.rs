@@ -130,9 +130,9 @@ fn entity(text: &str) -> Option<(char, usize)> {
     Some((character, name.len() + 2))
 }
 
-/// Letters and digits in lower case, word by word, mentions without their server: what survives every server's rendering.
+/// Letters and digits, word by word, mentions without their server: what survives every server's rendering.
 fn words(text: &str) -> Vec<String> {
-    let spaced: Vec<String> = text.split_whitespace().map(|word| local_mention(word).to_lowercase()).collect();
+    let spaced: Vec<String> = text.split_whitespace().map(|word| local_mention(word)).collect();
     let split = spaced.iter().flat_map(|word| word.split(|c: char| !c.is_alphanumeric()));
     split.filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
@@ -232,7 +232,6 @@ mod tests {
                 "<p>Tout est sur <a href=\"…\">example.com/une/pa…</a></p>",
             ),
             ("🥐🥐", "<p>🥐🥐</p>"),
-            ("ÇA va", "<p>Ça va</p>"),
         ] {
             assert_eq!(likeness(sent, &plain(html)), Likeness::Same, "{sent}");
         }

@@ -175,6 +175,7 @@ fn what_a_refused_or_unanswered_post_means() {
         (Answer::text(502, "<html>Bad gateway</html>"), "uncertain"),
         (Answer::text(200, "{\"id\":\"10"), "uncertain"),
         (Answer::text(200, "<html>maintenance</html>"), "uncertain"),
+        (Answer::json(200, json!({})), "uncertain"),
         (Answer::json(429, json!({ "error": "Too many requests" })).header("X-RateLimit-Reset", later), "retry"),
         (Answer::json(401, json!({ "error": "The access token is invalid" })), "reconnect"),
         (Answer::json(403, json!({ "error": "This action is outside the authorized scopes" })), "reconnect"),
