@@ -179,7 +179,7 @@ pub fn check(file: &Path, base: &Base) -> Vec<Problem> {
         problems.extend(told.map(|text| Problem::file(file, text, "").warning()));
     }
     if let Some(library) = &loaded.instance.library {
-        let adapters = Adapters::new(Arc::new(crate::clock::SystemClock::new()));
+        let adapters = Adapters::new(Arc::new(crate::clock::SystemClock::new()), Arc::default());
         problems.extend(adapters.library_problems(library));
     }
     problems
@@ -239,7 +239,7 @@ impl Engine {
         let root = instance.scripts.clone();
         let board = Arc::new(Board::default());
         let pulse = Arc::new(Pulse::default());
-        let adapters = Arc::new(Adapters::new(clock.clone()));
+        let adapters = Arc::new(Adapters::new(clock.clone(), Arc::default()));
         let planner = Planner::new(store.clone(), clock.clone(), dice.clone(), board.clone(), &instance)?;
         recover(&store, &board, &instance, now)?;
         let current = Arc::new(Current::new(instance));

@@ -386,6 +386,36 @@ name!(
     /// The name of a person who gets notices and may approve.
     PersonName, "a person"
 );
+name!(
+    /// The name of a plugin, as its manifest says.
+    PluginName, "a plugin"
+);
+name!(
+    /// The name of a generator of texts in the configuration.
+    GeneratorName, "a generator"
+);
+
+/// Something nobody may read by accident: it has no `Display`, and its `Debug` says nothing.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps this text to itself.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for the wire and for nothing else.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
 
 /// A SHA-256 digest, printed in hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

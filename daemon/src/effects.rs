@@ -5,8 +5,8 @@
 
 use crate::domain::{AccountName, Digest, Json, PersonName, RunId, Timestamp, WorkflowName};
 use crate::instance::{Approval, Instance, Workflow};
-use crate::kinds::{Notice, Outgoing};
-use crate::store::{MarkRead, NewDelivery, NewOccurrence, NewPost, NewSignal, Op, TriggerKind};
+use crate::kinds::{Notice, Outgoing, PrivateWrite};
+use crate::store::{MarkRead, NewDelivery, NewOccurrence, NewPost, NewSignal, Op, PluginOp, TriggerKind};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -152,6 +152,9 @@ pub struct Effects {
     /// Feeds read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub feeds: Vec<FeedRead>,
+    /// What adapters want remembered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub private: Vec<PrivateWrite>,
 }
 
 /// What a run read, so that its commit can check that it is still so.
@@ -223,6 +226,9 @@ impl Effects {
             } else {
                 ops.push(Op::FeedRead { feed: read.feed, cursor: read.cursor, error: read.error, signals: read.signals });
             }
+        }
+        if !self.private.is_empty() {
+            ops.push(Op::Plugin(PluginOp::State(self.private)));
         }
         let mut open = |target: &Arc<Workflow>, kind, at, payload, ops: &mut Vec<Op>| {
             let row = NewOccurrence::open(number(), target.name.as_str(), kind, at);

@@ -3,7 +3,10 @@
 //! In: built by `config` from what people wrote, or by a test. Out: plain data behind an `Arc`.
 //! Never: half valid. A reload builds a new one and swaps it, or leaves the old one in place.
 
-use crate::domain::{AccountName, CatalogName, Currency, Digest, FeedName, Json, Language, PersonName, WorkflowName, Zone};
+use crate::domain::{
+    AccountName, CatalogName, Currency, Digest, FeedName, GeneratorName, Json, Language, Money, PersonName, PluginName,
+    WorkflowName, Zone,
+};
 use crate::schedule::cron::Schedule;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,6 +28,10 @@ pub struct Instance {
     pub library: Option<LibraryConfig>,
     /// CSV files of past and present figures per account and day.
     pub metrics: Vec<PathBuf>,
+    /// Who writes texts, by name.
+    pub generators: BTreeMap<GeneratorName, GeneratorConfig>,
+    /// The folder of secret files, each readable by the daemon alone.
+    pub secrets: PathBuf,
     /// Who gets notices, by name.
     pub people: BTreeMap<PersonName, Person>,
     /// What to do and when, by name.
@@ -112,6 +119,32 @@ pub struct Account {
 pub enum ChannelConfig {
     /// Each post becomes a file and a preview page in this folder.
     Folder(PathBuf),
+    /// A plugin.
+    Plugin(PluginUse),
+}
+
+/// A plugin at work for something of the configuration: an account, a feed, a catalog, a generator, a person, a workflow.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PluginUse {
+    /// Which.
+    pub plugin: PluginName,
+    /// What it is for, such as `account:bluesky`: its private state and tokens hang on this.
+    pub scope: Arc<str>,
+    /// What the owner filled in; checked against the manifest when the plugin is looked up.
+    pub settings: Arc<Json>,
+    /// Names of secrets by the manifest's names of credentials; one that is not here is called `<name>-<credential>`.
+    pub secrets: Arc<BTreeMap<String, String>>,
+}
+
+/// Somebody or something that writes texts.
+#[derive(Debug, Clone)]
+pub struct GeneratorConfig {
+    /// Its name.
+    pub name: GeneratorName,
+    /// The plugin.
+    pub plugin: PluginUse,
+    /// The most it may cost in a calendar month.
+    pub budget: Option<Money>,
 }
 
 /// Ceilings above every script and plugin. `None` means none was set.
@@ -141,12 +174,14 @@ pub struct Feed {
 }
 
 /// A file on this machine or an address.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Location {
     /// A file.
     File(PathBuf),
     /// An http or https address.
     Url(String),
+    /// A plugin.
+    Plugin(PluginUse),
 }
 
 /// One catalog of products.
@@ -154,14 +189,26 @@ pub enum Location {
 pub struct CatalogConfig {
     /// Its name.
     pub name: CatalogName,
-    /// The CSV file.
-    pub file: PathBuf,
-    /// Column names by meaning (`sku`, `title`, `available`, `price`, …) where they are not the usual ones.
-    pub columns: BTreeMap<String, String>,
+    /// Where it is read from.
+    pub source: CatalogSource,
     /// Older data than this is not believed by guards.
     pub max_age: Duration,
     /// What prices without a sign are in.
     pub currency: Currency,
+}
+
+/// Where a catalog is read from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CatalogSource {
+    /// A CSV file.
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Column names by meaning (`sku`, `title`, `available`, `price`, …) where they are not the usual ones.
+        columns: BTreeMap<String, String>,
+    },
+    /// A plugin.
+    Plugin(PluginUse),
 }
 
 /// Where the content library lies, and its rules for items that do not say otherwise.
@@ -191,6 +238,8 @@ pub struct Person {
 pub enum NotifierConfig {
     /// Each notice becomes a text file and, where it has one, an HTML page in this folder.
     Folder(PathBuf),
+    /// A plugin.
+    Plugin(PluginUse),
 }
 
 /// What to do about occurrences that came due while nobody was there.
@@ -226,6 +275,8 @@ pub struct Workflow {
     pub name: WorkflowName,
     /// What it is for, in one line.
     pub purpose: Arc<str>,
+    /// The plugin that is run instead of a script.
+    pub plugin: Option<Arc<PluginUse>>,
     /// The script file, or `builtin:` and its name for one that came with the daemon.
     pub script: Arc<Path>,
     /// Digest of the script's source: the version a run names.
@@ -290,10 +341,35 @@ pub struct Limits {
     pub watch: bool,
     /// Hosts or addresses that scripts and feeds may reach although they are private, such as `127.0.0.1:8080`.
     pub allow_private: Vec<String>,
+    /// The most that plugins get, whatever they ask for.
+    pub plugins: Ceiling,
+}
+
+/// The most that any plugin gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ceiling {
+    /// Bytes of memory.
+    pub memory: usize,
+    /// Wall-clock time of one call.
+    pub time: Duration,
+    /// Hosts, as in manifests; empty for any public one.
+    pub hosts: Vec<String>,
+}
+
+impl Default for Ceiling {
+    fn default() -> Self {
+        Self { memory: 64 << 20, time: Duration::from_secs(60), hosts: Vec::new() }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { runs: 16, keep_runs: Duration::from_secs(90 * 86_400), watch: true, allow_private: Vec::new() }
+        Self {
+            runs: 16,
+            keep_runs: Duration::from_secs(90 * 86_400),
+            watch: true,
+            allow_private: Vec::new(),
+            plugins: Ceiling::default(),
+        }
     }
 }

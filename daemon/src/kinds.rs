@@ -10,8 +10,54 @@ use crate::network::Network;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// Something an adapter wants remembered: one key of its private store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrivateWrite {
+    /// Whose store: a plugin's name.
+    pub owner: String,
+    /// Which part of it: what the call was for, such as `account:bluesky`.
+    pub scope: String,
+    /// The key.
+    pub key: String,
+    /// The value; `None` removes the key.
+    pub value: Option<Vec<u8>>,
+}
+
+/// What adapters want remembered of a call. Whoever called commits it together with what comes of the answer.
+#[derive(Debug, Default)]
+pub struct Keep(std::sync::Mutex<Vec<PrivateWrite>>);
+
+impl Keep {
+    /// Adds writes, later ones over earlier ones.
+    pub fn add(&self, writes: impl IntoIterator<Item = PrivateWrite>) {
+        self.lock().extend(writes);
+    }
+
+    /// What was added so far under one owner and scope, in order.
+    pub fn of(&self, owner: &str, scope: &str) -> Vec<PrivateWrite> {
+        self.lock().iter().filter(|w| w.owner == owner && w.scope == scope).cloned().collect()
+    }
+
+    /// Takes everything out, to be committed.
+    pub fn take(&self) -> Vec<PrivateWrite> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<PrivateWrite>> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
 /// Facts about the call in progress.
 pub struct Call<'a> {
+    /// Names it in remote logs: a run, a delivery.
+    pub id: &'a str,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// Most time it may take.
+    pub time: Duration,
+    /// What the adapter wants remembered.
+    pub keep: &'a Keep,
     /// The time this call considers to be now.
     pub now: Timestamp,
     /// The only network.
@@ -125,11 +171,15 @@ pub struct Item {
     pub category: Option<String>,
 }
 
-/// The whole of a catalog at one moment.
+/// A catalog at one moment: the whole of it, or what changed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StockPage {
     /// Every product; one that is missing here is unknown, not sold out.
     pub items: Vec<Item>,
+    /// The items are only those that changed since the cursor; the others are as they were.
+    pub changes: bool,
+    /// With `changes`: products that are no longer sold.
+    pub removed: Vec<String>,
     /// When the catalog itself was last written, if known.
     pub as_of: Option<Timestamp>,
     /// What to give back at the next poll.
@@ -147,6 +197,11 @@ pub trait Catalog: Send + Sync {
     /// # Errors
     /// [`KindError::Retry`] for a file that is being written, [`KindError::Reject`] for one that does not make sense.
     fn poll(&self, call: &Call<'_>, since: Option<&str>) -> Result<StockPage, KindError>;
+
+    /// How long what was read may be used before it is read again.
+    fn rest(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// A picture or film that goes with a post.
@@ -161,7 +216,7 @@ pub struct Media {
 }
 
 /// One post exactly as it goes to one account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Outgoing {
     /// The text.
     pub text: String,
@@ -171,6 +226,12 @@ pub struct Outgoing {
     pub media: Vec<Media>,
     /// `post`, `story`, `reel`, `long`.
     pub format: String,
+    /// The network's identifier of the message this one answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
+    /// Wishes for one network, such as `visibility`; unknown ones are ignored.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub options: std::collections::BTreeMap<String, String>,
 }
 
 /// Proof that a post is online.
@@ -254,6 +315,112 @@ pub trait Channel: Send + Sync {
 
     /// Whether an uncertain publish took effect. `None` when this channel cannot read back.
     fn find(&self, call: &Call<'_>, key: &str, post: &Outgoing, prepared: Option<&str>) -> Option<Result<Finding, KindError>>;
+
+    /// Whether the account works, without changing anything: the name to show. `None` when there is nothing to ask.
+    fn check(&self, call: &Call<'_>) -> Option<Result<String, KindError>> {
+        let _ = call;
+        None
+    }
+
+    /// Takes a post down; succeeds also when it was gone before. `None` when this channel cannot.
+    fn unpublish(&self, call: &Call<'_>, remote_id: &str) -> Option<Result<(), KindError>> {
+        let _ = (call, remote_id);
+        None
+    }
+
+    /// The figures of these posts and of the account as a whole. `None` when this channel has none.
+    fn metrics(&self, call: &Call<'_>, remote_ids: &[String]) -> Option<Result<Vec<Sample>, KindError>> {
+        let _ = (call, remote_ids);
+        None
+    }
+
+    /// What the public wrote since. `None` when this channel has no inbox.
+    fn inbox(&self, call: &Call<'_>, since: Option<&str>) -> Option<Result<MessagePage, KindError>> {
+        let _ = (call, since);
+        None
+    }
+}
+
+/// One figure of a post or of an account.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// The network's identifier of the post; `None` for the account as a whole.
+    pub remote_id: Option<String>,
+    /// `impressions`, `reach`, `likes`, `replies`, `shares`, `clicks`, `saves`, `followers` or another word.
+    pub name: String,
+    /// The running total, as the network counts it.
+    pub value: f64,
+}
+
+/// A comment, a mention, a message, a review.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Unique per account.
+    pub id: String,
+    /// `comment`, `mention`, `direct`, `review`.
+    pub kind: String,
+    /// Who wrote it, as the network shows them.
+    pub author: String,
+    /// Plain text.
+    pub text: String,
+    /// When.
+    pub at: Timestamp,
+    /// The post or message it answers.
+    pub reply_to: Option<String>,
+    /// Where a person can see it.
+    pub url: Option<String>,
+}
+
+/// A page of messages.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MessagePage {
+    /// In the network's order.
+    pub messages: Vec<Message>,
+    /// What to give back at the next poll.
+    pub cursor: Option<String>,
+    /// There is more: ask again at once.
+    pub more: bool,
+}
+
+/// What to write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prompt {
+    /// Who writes, and what it must never do.
+    pub instructions: String,
+    /// What to write now; may quote strangers.
+    pub task: String,
+    /// Facts to use, by name.
+    pub facts: Vec<(String, String)>,
+    /// How many texts to give.
+    pub variants: u32,
+    /// Most characters of one.
+    pub max_chars: Option<u32>,
+    /// In which language.
+    pub language: Language,
+}
+
+/// Texts, and what they cost.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Generation {
+    /// The texts, at most as many as were asked for.
+    pub texts: Vec<String>,
+    /// Who wrote them.
+    pub model: String,
+    /// Tokens read.
+    pub input_tokens: u64,
+    /// Tokens written.
+    pub output_tokens: u64,
+    /// Millionths of the currency's unit, where known.
+    pub cost_micros: Option<u64>,
+}
+
+/// Writes texts.
+pub trait Generator: Send + Sync {
+    /// Writes.
+    ///
+    /// # Errors
+    /// [`KindError`], named after what to do next.
+    fn generate(&self, call: &Call<'_>, prompt: &Prompt) -> Result<Generation, KindError>;
 }
 
 /// One message to one person.

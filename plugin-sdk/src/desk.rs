@@ -370,3 +370,58 @@ desk! {
     /// - `part`: hour, minute, day, weekday (1 is Monday), month, week or year
     time_part = "time-part" (instant: whole, part: text) -> i64;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::TABLE;
+
+    /// What the contract calls a parameter's type in the table, and an answer's.
+    fn of_the_contract(kind: &str) -> &str {
+        match kind {
+            "json" => "json",
+            "option<json>" => "maybe_json",
+            "string" => "text",
+            "option<string>" => "maybe_text",
+            "s64" => "whole",
+            "f64" => "number",
+            other => panic!("the table has no word for {other}"),
+        }
+    }
+
+    fn answer_of_the_contract(kind: &str) -> &str {
+        match kind {
+            "_" => "()",
+            "json" => "json",
+            "string" => "String",
+            "bool" => "bool",
+            "s64" => "i64",
+            "f64" => "f64",
+            other => panic!("the table has no word for {other}"),
+        }
+    }
+
+    #[test]
+    fn every_function_of_the_contract_is_here_as_the_contract_has_it() {
+        let contract = include_str!("../wit/desk.wit");
+        let mut left: Vec<_> = TABLE.iter().map(|(name, ..)| *name).collect();
+        for line in contract.lines() {
+            let Some((name, rest)) = line.trim().split_once(": func(") else { continue };
+            if ["step-begin", "step-end", "step-fail"].contains(&name) {
+                continue;
+            }
+            let (params, rest) = rest.split_once(") -> result<").expect("each function gives a result");
+            let returns = rest.strip_suffix(", string>;").expect("the error is a sentence");
+            let (_, here, gives) = TABLE.iter().find(|(n, ..)| *n == name).unwrap_or_else(|| panic!("{name} is missing"));
+            let here: Vec<_> = here.iter().map(|(name, kind)| ((*name).to_owned(), *kind)).collect();
+            let there: Vec<_> = params
+                .split(", ")
+                .filter(|p| !p.is_empty())
+                .map(|p| p.split_once(": ").expect("a parameter has a type"))
+                .map(|(name, kind)| (name.trim_start_matches('%').replace('-', "_"), of_the_contract(kind)))
+                .collect();
+            assert_eq!((here, *gives), (there, answer_of_the_contract(returns)), "{name}");
+            left.retain(|n| *n != name);
+        }
+        assert!(left.is_empty(), "the contract does not have {left:?}");
+    }
+}

@@ -323,6 +323,7 @@ impl Host {
         {
             let mut world = self.world.borrow_mut();
             world.draft = world.kept.clone();
+            world.desk.begin();
         }
         let before = CURRENT.with(|c| c.replace(Some(Rc::clone(&self.world))));
         let result = catch_unwind(AssertUnwindSafe(call));
@@ -332,6 +333,7 @@ impl Host {
                 let mut world = self.world.borrow_mut();
                 if value.well() {
                     world.kept = std::mem::take(&mut world.draft);
+                    world.desk.commit();
                 }
                 Some(value)
             }

@@ -374,10 +374,12 @@ fn moment(text: &str, now: u64) -> Option<u64> {
     // Rounded up: too late by less than a second is better than too early.
     let seconds = number.checked_add(u64::from(!fraction.is_empty()))?;
     // A length of time never reaches a thousand million seconds, and an instant in milliseconds is far beyond.
-    match number {
-        ..1_000_000_000 => now.checked_add(seconds * 1000),
-        ..100_000_000_000 => Some(seconds * 1000),
-        _ => Some(number),
+    if number < 1_000_000_000 {
+        now.checked_add(seconds * 1000)
+    } else if number < 100_000_000_000 {
+        Some(seconds * 1000)
+    } else {
+        Some(number)
     }
 }
 

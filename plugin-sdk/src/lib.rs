@@ -48,8 +48,12 @@ pub mod prelude {
     pub use crate::values::*;
     pub use crate::{desk, http, log, media, pick, run, settings, state, time};
     pub use serde::{Deserialize, Serialize};
-    pub use serde_json::{Value, json};
+    pub use serde_json::{self, Value, json};
 }
 
-#[doc(hidden)]
-pub use {serde, serde_json};
+pub use serde_json;
+
+/// The examples of `README.md` are compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -13,6 +13,9 @@ pub use crate::bindings::notify::exports::beffroi::plugin::notify::Notice;
 pub use crate::bindings::stock::exports::beffroi::plugin::stock::{Item, Page as StockPage, Price};
 pub use crate::bindings::workflow::exports::beffroi::plugin::workflow::Trigger;
 
+use crate::error::pick;
+use serde::de::DeserializeOwned;
+
 impl Post {
     /// A plain post: a text in the format `post`, nothing with it.
     pub fn new(text: impl Into<String>) -> Self {
@@ -86,6 +89,22 @@ impl Prompt {
     /// A fact by its name.
     pub fn fact(&self, name: &str) -> Option<&str> {
         named(&self.facts, name)
+    }
+}
+
+impl Trigger {
+    /// What came with the trigger, as a type of the plugin's own.
+    ///
+    /// # Errors
+    /// `Reject` with the code `payload` when something else came.
+    pub fn payload_as<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_str(&self.payload).map_err(|e| {
+            let text = pick(
+                "Ce qui a lancé ce travail n'a pas la forme attendue. Vérifiez l'événement qui le déclenche.",
+                "What started this run does not have the expected shape. Check the event that triggers it.",
+            );
+            Error::reject("payload", text).with("detail", e.to_string())
+        })
     }
 }
 

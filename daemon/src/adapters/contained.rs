@@ -5,8 +5,8 @@
 
 use crate::domain::Language;
 use crate::kinds::{
-    Call, Catalog, Channel, Failure, Finding, KindError, Notice, Notifier, Outcome, Outgoing, Preparation, Receipt, SignalPage,
-    Source, StockPage,
+    Call, Catalog, Channel, Failure, Finding, Generation, Generator, KindError, MessagePage, Notice, Notifier, Outcome, Outgoing,
+    Preparation, Prompt, Receipt, Sample, SignalPage, Source, StockPage,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -61,6 +61,22 @@ impl Channel for Contained<dyn Channel> {
     fn find(&self, call: &Call<'_>, key: &str, post: &Outgoing, prepared: Option<&str>) -> Option<Result<Finding, KindError>> {
         self.call(call.language, |c| c.find(call, key, post, prepared).transpose()).transpose()
     }
+
+    fn check(&self, call: &Call<'_>) -> Option<Result<String, KindError>> {
+        self.call(call.language, |c| c.check(call).transpose()).transpose()
+    }
+
+    fn unpublish(&self, call: &Call<'_>, remote_id: &str) -> Option<Result<(), KindError>> {
+        self.call(call.language, |c| c.unpublish(call, remote_id).transpose()).transpose()
+    }
+
+    fn metrics(&self, call: &Call<'_>, remote_ids: &[String]) -> Option<Result<Vec<Sample>, KindError>> {
+        self.call(call.language, |c| c.metrics(call, remote_ids).transpose()).transpose()
+    }
+
+    fn inbox(&self, call: &Call<'_>, since: Option<&str>) -> Option<Result<MessagePage, KindError>> {
+        self.call(call.language, |c| c.inbox(call, since).transpose()).transpose()
+    }
 }
 
 impl Notifier for Contained<dyn Notifier> {
@@ -86,5 +102,15 @@ impl Source for Contained<dyn Source> {
 impl Catalog for Contained<dyn Catalog> {
     fn poll(&self, call: &Call<'_>, since: Option<&str>) -> Result<StockPage, KindError> {
         self.call(call.language, |c| c.poll(call, since))
+    }
+
+    fn rest(&self) -> Duration {
+        self.inner.rest()
+    }
+}
+
+impl Generator for Contained<dyn Generator> {
+    fn generate(&self, call: &Call<'_>, prompt: &Prompt) -> Result<Generation, KindError> {
+        self.call(call.language, |g| g.generate(call, prompt))
     }
 }

@@ -215,8 +215,8 @@ impl Catalog for CsvCatalog {
             items: read.items,
             as_of: Some(before.time()),
             cursor: serde_json::to_string(&cursor).ok(),
-            unchanged: false,
             remarks: read.remarks,
+            ..StockPage::default()
         })
     }
 }

@@ -13,8 +13,12 @@ use super::mailbox::FolderNotifier;
 use super::media::MediaCache;
 use crate::clock::Clock;
 use crate::domain::{AccountName, CatalogName, FeedName, PersonName, Timestamp};
-use crate::instance::{Account, CatalogConfig, ChannelConfig, Feed, Instance, LibraryConfig, Location, NotifierConfig, Person};
-use crate::kinds::{Call, Catalog, Channel, Item, Media, Notifier, Source};
+use crate::instance::{
+    Account, CatalogConfig, CatalogSource, ChannelConfig, Feed, GeneratorConfig, Instance, LibraryConfig, Location,
+    NotifierConfig, Person,
+};
+use crate::kinds::{Call, Catalog, Channel, Generator, Item, Media, Notifier, Source};
+use crate::plugin::Plugins;
 use crate::problem::Problem;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -41,16 +45,27 @@ impl Stock {
         Self { items, as_of, by_sku }
     }
 
+    /// The same with these products new or changed, and without those.
+    fn with(&self, changed: Vec<Item>, removed: &[String], as_of: Timestamp) -> Self {
+        let replaced = |item: &Item| removed.contains(&item.sku) || changed.iter().any(|c| c.sku == item.sku);
+        let mut items: Vec<Item> = self.items.iter().filter(|item| !replaced(item)).cloned().collect();
+        items.extend(changed);
+        Self::new(items, as_of)
+    }
+
     /// The product with this identifier.
     pub fn get(&self, sku: &str) -> Option<&Item> {
         self.by_sku.get(sku).map(|at| &self.items[*at])
     }
 }
 
+/// What is known of one catalog. Each has a lock of its own: one that is slow to read holds up nobody else's.
+#[derive(Default)]
 struct KnownStock {
-    config: PathBuf,
+    source: Option<CatalogSource>,
     cursor: Option<String>,
-    stock: Arc<Stock>,
+    stock: Option<Arc<Stock>>,
+    read: Duration,
 }
 
 struct KnownLibrary {
@@ -74,16 +89,17 @@ struct Installed {
 pub struct Adapters {
     clock: Arc<dyn Clock>,
     media: MediaCache,
-    stocks: Mutex<HashMap<CatalogName, KnownStock>>,
+    stocks: Mutex<HashMap<CatalogName, Arc<Mutex<KnownStock>>>>,
+    plugins: Arc<Plugins>,
     library: Mutex<Option<KnownLibrary>>,
     installed: RwLock<Installed>,
 }
 
 impl Adapters {
     /// The built-in adapters, which have read nothing yet.
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
+    pub fn new(clock: Arc<dyn Clock>, plugins: Arc<Plugins>) -> Self {
         let (media, stocks, library) = Default::default();
-        Self { clock, media, stocks, library, installed: RwLock::default() }
+        Self { clock, media, stocks, library, plugins, installed: RwLock::default() }
     }
 
     fn installed(&self) -> RwLockReadGuard<'_, Installed> {
@@ -120,6 +136,7 @@ impl Adapters {
         let source = self.installed().sources.get(&feed.name).cloned().unwrap_or_else(|| match &feed.location {
             Location::File(path) => Arc::new(FeedSource::file(path.clone())),
             Location::Url(url) => Arc::new(FeedSource::url(url.clone())),
+            Location::Plugin(used) => self.plugins.source(used),
         });
         Box::new(Contained::new(feed.name.as_str(), source))
     }
@@ -137,6 +154,7 @@ impl Adapters {
                 )
                 .in_language(instance.business.language),
             ),
+            ChannelConfig::Plugin(used) => self.plugins.channel(used),
         });
         Arc::new(Contained::new(account.name.as_str(), channel))
     }
@@ -145,17 +163,21 @@ impl Adapters {
     pub fn notifier(&self, person: &Person) -> Arc<dyn Notifier> {
         let notifier = self.installed().notifiers.get(&person.name).cloned().unwrap_or_else(|| match &person.notifier {
             NotifierConfig::Folder(folder) => Arc::new(FolderNotifier::new(folder.clone())),
+            NotifierConfig::Plugin(used) => self.plugins.notifier(used),
         });
         Arc::new(Contained::new(person.name.as_str(), notifier))
     }
 
+    /// What writes texts.
+    pub fn generator(&self, config: &GeneratorConfig) -> Arc<dyn Generator> {
+        Arc::new(Contained::new(config.name.as_str(), self.plugins.generator(&config.plugin)))
+    }
+
     fn catalog(&self, config: &CatalogConfig) -> Contained<dyn Catalog> {
-        let catalog = self
-            .installed()
-            .catalogs
-            .get(&config.name)
-            .cloned()
-            .unwrap_or_else(|| Arc::new(CsvCatalog::new(config.file.clone(), config.columns.clone(), config.currency)));
+        let catalog = self.installed().catalogs.get(&config.name).cloned().unwrap_or_else(|| match &config.source {
+            CatalogSource::File { file, columns } => Arc::new(CsvCatalog::new(file.clone(), columns.clone(), config.currency)),
+            CatalogSource::Plugin(used) => self.plugins.catalog(used),
+        });
         Contained::new(config.name.as_str(), catalog)
     }
 
@@ -164,23 +186,40 @@ impl Adapters {
     /// # Errors
     /// A sentence, when it cannot be read and never could.
     pub fn stock(&self, config: &CatalogConfig, call: &Call<'_>) -> Result<Arc<Stock>, String> {
-        let mut stocks = self.stocks.lock().unwrap_or_else(PoisonError::into_inner);
-        stocks.retain(|name, known| *name != config.name || known.config == config.file);
-        let known = stocks.get(&config.name);
-        match (self.catalog(config).poll(call, known.and_then(|k| k.cursor.as_deref())), known) {
-            (Ok(page), Some(known)) if page.unchanged => Ok(known.stock.clone()),
-            (Ok(page), _) => {
+        let known = {
+            let mut stocks = self.stocks.lock().unwrap_or_else(PoisonError::into_inner);
+            stocks.entry(config.name.clone()).or_default().clone()
+        };
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.source.as_ref() != Some(&config.source) {
+            *known = KnownStock { source: Some(config.source.clone()), ..KnownStock::default() };
+        }
+        let catalog = self.catalog(config);
+        let now = self.clock.monotonic();
+        if let Some(stock) = known.stock.as_ref().filter(|_| now.saturating_sub(known.read) < catalog.rest()) {
+            return Ok(stock.clone());
+        }
+        match (catalog.poll(call, known.cursor.as_deref()), known.stock.clone()) {
+            (Ok(page), Some(stock)) if page.unchanged => {
+                known.read = now;
+                Ok(stock)
+            }
+            (Ok(page), before) => {
                 for remark in &page.remarks {
                     tracing::warn!(catalog = %config.name, "{remark}");
                 }
-                let stock = Arc::new(Stock::new(page.items, page.as_of.unwrap_or(call.now)));
-                let entry = KnownStock { config: config.file.clone(), cursor: page.cursor, stock: stock.clone() };
-                stocks.insert(config.name.clone(), entry);
+                let as_of = page.as_of.unwrap_or(call.now);
+                let stock = match before.filter(|_| page.changes) {
+                    Some(before) => before.with(page.items, &page.removed, as_of),
+                    None => Stock::new(page.items, as_of),
+                };
+                let stock = Arc::new(stock);
+                (known.cursor, known.stock, known.read) = (page.cursor, Some(stock.clone()), now);
                 Ok(stock)
             }
-            (Err(error), Some(known)) => {
+            (Err(error), Some(stock)) => {
                 tracing::warn!(catalog = %config.name, "{error} What was read before stays in force.");
-                Ok(known.stock.clone())
+                Ok(stock)
             }
             (Err(error), None) => Err(error.to_string()),
         }

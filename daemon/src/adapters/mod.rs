@@ -19,15 +19,18 @@ pub use hub::{Adapters, Stock};
 #[cfg(test)]
 mod testing {
     use crate::domain::{Language, Timestamp};
-    use crate::kinds::Call;
+    use crate::kinds::{Call, Keep};
     use crate::network::ScriptedNetwork;
     use std::sync::LazyLock;
+    use std::time::Duration;
 
     static NETWORK: LazyLock<ScriptedNetwork> = LazyLock::new(ScriptedNetwork::new);
+    static KEEP: LazyLock<Keep> = LazyLock::new(Keep::default);
 
     /// A call at this moment in Paris, on a network that answers nothing.
     pub(super) fn call(at: &str, language: Language) -> Call<'static> {
         let now = Timestamp::parse(at).expect("a time");
-        Call { now, network: &*NETWORK, zone: chrono_tz::Europe::Paris, language }
+        let (network, zone) = (&*NETWORK, chrono_tz::Europe::Paris);
+        Call { id: "test", attempt: 1, time: Duration::from_secs(60), keep: &KEEP, now, network, zone, language }
     }
 }

@@ -11,7 +11,7 @@ use crate::craft::show;
 use crate::daemon;
 use crate::domain::{Json, Language, Timestamp, Zone};
 use crate::egress::{Egress, Rules};
-use crate::kinds::{Call, Source};
+use crate::kinds::{Call, Keep, Source};
 use crate::problem::{Problem, Severity, any_error};
 use crate::run::script::reference;
 use crate::schedule::cron::Schedule;
@@ -20,6 +20,7 @@ use anyhow::{Context, anyhow, bail};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// JSON for standard output.
 pub(super) fn document(json: &Json) -> Said {
@@ -133,7 +134,10 @@ pub(super) fn feed(place: &str, allow_private: Vec<String>, as_json: bool) -> an
     };
     let language = own_language();
     let zone = own_zone();
-    let page = source.poll(&Call { now: clock.now(), network: &network, zone, language }, None).map_err(|error| {
+    let keep = Keep::default();
+    let time = Duration::from_secs(60);
+    let call = Call { id: "feed", attempt: 1, time, keep: &keep, now: clock.now(), network: &network, zone, language };
+    let page = source.poll(&call, None).map_err(|error| {
         // Here there is no configuration to write it into.
         let sentence = error.to_string();
         let host = sentence.split_once("allow_private = [\"").and_then(|(_, rest)| rest.split_once('"')).map(|(host, _)| host);

@@ -12,8 +12,8 @@ use super::written::{Piece, Table, Text};
 use super::{Base, Loaded};
 use crate::domain::{AccountName, CatalogName, Currency, FeedName, Language, NotAValue, PersonName, Zone};
 use crate::instance::{
-    Account, Approval, Business, CatalogConfig, Ceilings, ChannelConfig, Feed, Instance, LibraryConfig, Limits, Location,
-    NotifierConfig, Person,
+    Account, Approval, Business, CatalogConfig, CatalogSource, Ceilings, ChannelConfig, Feed, Instance, LibraryConfig, Limits,
+    Location, NotifierConfig, Person,
 };
 use crate::problem::did_you_mean;
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,8 +98,20 @@ pub(super) fn mean(file: &Path, text: &str, base: &Base, findings: &Findings<'_>
     read.extend(scripts.is_dir().then(|| scripts.clone()));
     read.extend(workflows.files());
     let workflows = workflows.finish();
-    let instance =
-        Instance { business: business?, accounts, feeds, catalogs, library, metrics, people, workflows, limits, scripts };
+    let instance = Instance {
+        business: business?,
+        accounts,
+        feeds,
+        catalogs,
+        generators: BTreeMap::new(),
+        secrets: PathBuf::new(),
+        library,
+        metrics,
+        people,
+        workflows,
+        limits,
+        scripts,
+    };
     Some(Loaded { instance, store, socket, files: read, warnings: Vec::new() })
 }
 
@@ -363,7 +375,8 @@ impl Reader<'_> {
                 let columns = columns.into_iter().map(|(key, column)| (key.value.to_owned(), column.value.to_owned())).collect();
                 let max_age = table.span("max_age", MINUTE..=YEAR, DAY);
                 let currency = self.currency(&table).unwrap_or(currency);
-                Some(CatalogConfig { name: parsed?, file: file?, columns, max_age, currency })
+                let source = CatalogSource::File { file: file?, columns };
+                Some(CatalogConfig { name: parsed?, source, max_age, currency })
             })
             .map(|catalog| (catalog.name.clone(), catalog))
             .collect()
@@ -405,6 +418,7 @@ impl Reader<'_> {
             runs: table.number("runs", 1..=1_024, default.runs as u64) as usize,
             keep_runs: table.span("keep_runs", HOUR..=100 * YEAR, default.keep_runs),
             watch: table.flag("watch", default.watch),
+            plugins: default.plugins,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::{Currency, Language, Zone};
-use crate::instance::{Approval, Ceilings, ChannelConfig, Location, Missed, Workflow};
+use crate::instance::{Approval, CatalogSource, Ceilings, ChannelConfig, Location, Missed, Workflow};
 use crate::problem::Severity;
 use proptest::prelude::*;
 use std::fs;
@@ -140,13 +140,14 @@ fn what_was_written_is_what_is_meant() {
     assert_eq!(facebook.ceilings, Ceilings { per_minute: Some(1), per_hour: Some(4), per_day: Some(6), spacing });
     let vitrine = &instance.accounts["vitrine"];
     assert_eq!((vitrine.max_chars, vitrine.formats.as_slice()), (2_200, ["post".to_owned()].as_slice()));
-    let ChannelConfig::Folder(folder) = &vitrine.channel;
+    let ChannelConfig::Folder(folder) = &vitrine.channel else { panic!("a folder") };
     assert_eq!(folder, Path::new("/srv/vitrine"));
 
     assert_eq!(instance.feeds["ville"].location, Location::File(home.path().join("feeds/ville.xml")));
     assert_eq!(instance.feeds["ville"].weight, 2.0);
     assert_eq!(instance.feeds["metier"].topic, "sector");
-    assert_eq!(instance.catalogs["boutique"].columns["sku"], "Réf");
+    let CatalogSource::File { columns, .. } = &instance.catalogs["boutique"].source else { panic!("a file") };
+    assert_eq!(columns["sku"], "Réf");
     assert_eq!(instance.metrics, [home.path().join("metrics.csv")]);
     assert_eq!(instance.people["owner"].language, Language::En);
 
@@ -491,7 +492,7 @@ fn without_a_state_folder_everything_lies_beside_the_configuration() {
     let file = home.path().join("beffroi.toml");
     fs::write(&file, format!("{HEAD}[accounts.x]\nfolder = \"out/x\"\n")).expect("a file");
     let loaded = load(&file, &Base::default()).expect("a good file");
-    let ChannelConfig::Folder(folder) = &loaded.instance.accounts["x"].channel;
+    let ChannelConfig::Folder(folder) = &loaded.instance.accounts["x"].channel else { panic!("a folder") };
     assert_eq!((loaded.store, folder), (home.path().join("beffroi.db"), &home.path().join("out/x")));
 }
 

@@ -129,6 +129,7 @@ impl<'a> Workflows<'a> {
         Some(Workflow {
             name: parsed?,
             purpose,
+            plugin: None,
             script: script.path,
             version: script.version,
             source: script.source,

@@ -16,7 +16,7 @@ use crate::craft::show;
 use crate::domain::{DeliveryId, Language, Timestamp};
 use crate::effects::{Guards, OnFail, seal};
 use crate::instance::{Account, Approval, Current, Instance};
-use crate::kinds::{Call, Channel, Finding, KindError, Notice, Notifier, Outcome, Outgoing};
+use crate::kinds::{Call, Channel, Finding, Keep, KindError, Notice, Notifier, Outcome, Outgoing};
 use crate::network::Network;
 use crate::pulse::Pulse;
 use crate::store::view::{self, DeliveryRow, Look};
@@ -34,6 +34,8 @@ const SHORT_WAIT: Duration = Duration::from_secs(3_600);
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 /// Looks in one turn, so that the end of the daemon is seen in between.
 const LOOKS: usize = 32;
+/// Most time one call of an adapter may take.
+const CALL_TIME: Duration = Duration::from_secs(120);
 /// A post that was tried this often, is in preparation for this long, or has had no answer for this long, no longer holds up
 /// those behind it.
 fn patience(now: Timestamp) -> view::Patience {
@@ -360,11 +362,12 @@ impl Outbox {
             Ok(guards) => guards,
             Err(error) => return Some(unreadable(("ses conditions", "its guards"), &error, language)),
         };
+        let keep = Keep::default();
         let known: Vec<(std::time::Duration, Result<Arc<Stock>, String>)> = instance
             .catalogs
             .values()
             .filter(|c| guards.catalog.as_deref().is_none_or(|name| name == c.name.as_str()))
-            .map(|c| (c.max_age, self.adapters.stock(c, &self.call(instance, now))))
+            .map(|c| (c.max_age, self.adapters.stock(c, &self.call(instance, row, "", &keep, now))))
             .collect();
         let obstacle = guards::obstacle(&guards, &known, now, language, moment)?;
         Some(match guards.on_fail {
@@ -406,8 +409,18 @@ impl Outbox {
         }
     }
 
-    fn call<'a>(&'a self, instance: &Instance, now: Timestamp) -> Call<'a> {
-        Call { now, network: &*self.network, zone: instance.business.zone, language: instance.business.language }
+    fn call<'a>(&'a self, instance: &Instance, row: &'a DeliveryRow, key: &'a str, keep: &'a Keep, now: Timestamp) -> Call<'a> {
+        let business = &instance.business;
+        Call {
+            id: key,
+            attempt: row.attempts + 1,
+            time: CALL_TIME,
+            keep,
+            now,
+            network: &*self.network,
+            zone: business.zone,
+            language: business.language,
+        }
     }
 
     fn new_move(&self, row: &DeliveryRow, to: &'static str, reason: String, look_at: Timestamp) -> DeliveryMove {

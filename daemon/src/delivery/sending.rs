@@ -7,7 +7,7 @@ use super::{Cleared, Content, Outbox, SHORTEST_WAIT, gone};
 use crate::craft::show;
 use crate::domain::{Language, Timestamp};
 use crate::instance::Instance;
-use crate::kinds::{Finding, KindError, Outcome, Pause, Preparation, Receipt};
+use crate::kinds::{Finding, Keep, KindError, Outcome, Pause, Preparation, Receipt};
 use crate::store::view::DeliveryRow;
 use crate::store::{Change, CommitError, DeliveryMove, MarkRead, Op};
 use std::time::Duration;
@@ -47,9 +47,10 @@ impl Outbox {
         let key = self.key(row);
         let language = instance.business.language;
         let mut row = row.clone();
+        let keep = Keep::default();
         if let Content::Post(post, channel) = &cleared.content {
             for turn in 1.. {
-                match channel.prepare(&self.call(instance, now), &key, post, row.prepared.as_deref()) {
+                match channel.prepare(&self.call(instance, &row, &key, &keep, now), &key, post, row.prepared.as_deref()) {
                     Ok(Preparation::Ready(handle)) => {
                         row.prepared = handle;
                         break;
@@ -82,7 +83,7 @@ impl Outbox {
         let freeze = MarkRead::Mark("freeze".into(), cleared.freeze);
         self.store.commit(Change { built_on: vec![freeze], ops: vec![Op::Move(Box::new(arm))], at: now })?;
         let armed = DeliveryRow { state: "armed".into(), attempts: row.attempts + 1, armed_at: Some(now), ..row };
-        match cleared.content.publish(&self.call(instance, now), &key, armed.prepared.as_deref()) {
+        match cleared.content.publish(&self.call(instance, &armed, &key, &keep, now), &key, armed.prepared.as_deref()) {
             Ok(Outcome::Online(receipt)) => self.online(&armed, &receipt, language),
             Ok(Outcome::Pending(pause)) => self.pending(&armed, pause, now),
             // A defect may have struck after the post had left: it proves no more than silence does.
@@ -173,7 +174,8 @@ impl Outbox {
         // More and more rarely, the longer it stays open.
         let open_for = now.since(row.armed_at.unwrap_or(now));
         let later = now.plus(open_for.clamp(FIRST_WAIT, LONGEST_WAIT));
-        match content.find(&self.call(instance, now), &self.key(row), row.prepared.as_deref()) {
+        let (key, keep) = (self.key(row), Keep::default());
+        match content.find(&self.call(instance, row, &key, &keep, now), &key, row.prepared.as_deref()) {
             Some(Ok(Finding::Online(receipt))) => self.online(row, &receipt, language),
             Some(Ok(Finding::Absent)) if now < row.armed_at.unwrap_or(now).plus(content.settles_within()) => {
                 let text = language.pick("peut-être parti ; vérifié de nouveau", "it may have gone out; read back again");

@@ -11,7 +11,7 @@ use crate::clock::{Clock, Dice};
 use crate::domain::{Json, RunId, Timestamp, WorkflowName, Zone};
 use crate::effects::{Effects, Reads};
 use crate::instance::{Current, Instance, Workflow};
-use crate::kinds::Call;
+use crate::kinds::{Call, Keep};
 use crate::network::Network;
 use crate::schedule::board::Claim;
 use crate::store::{Change, CommitError, LogLine, MarkRead, NewOccurrence, Op, Store, TriggerKind, view};
@@ -99,6 +99,10 @@ pub struct RunDesk {
     pub(super) tools: Arc<Tools>,
     pub(super) instance: Arc<Instance>,
     pub(super) facts: Facts,
+    /// The run's number as remote logs see it.
+    id: String,
+    /// What adapters want remembered.
+    keep: Keep,
     pub(super) effects: Effects,
     pub(super) reads: Reads,
     /// State as this run has read it: a key reads the same twice, whatever others do meanwhile.
@@ -136,6 +140,8 @@ impl RunDesk {
         Self {
             tools,
             instance,
+            id: facts.id.to_string(),
+            keep: Keep::default(),
             facts,
             effects: Effects::default(),
             reads: Reads::default(),
@@ -160,6 +166,7 @@ impl RunDesk {
             let text = format!("{} more lines were not kept; a run keeps {LOG_LINES}.", self.dropped_lines);
             self.log.push(LogLine { at: self.facts.now, level: "warn".into(), text });
         }
+        self.effects.private = self.keep.take();
         Leavings {
             effects: self.effects,
             reads: self.reads,
@@ -182,7 +189,16 @@ impl RunDesk {
 
     /// What an adapter is called with.
     pub(super) fn adapter_call(&self) -> Call<'_> {
-        Call { now: self.facts.now, network: &*self.tools.network, zone: self.zone(), language: self.instance.business.language }
+        Call {
+            id: &self.id,
+            attempt: self.facts.attempt,
+            time: self.time_left(),
+            keep: &self.keep,
+            now: self.facts.now,
+            network: &*self.tools.network,
+            zone: self.zone(),
+            language: self.instance.business.language,
+        }
     }
 
     /// What is left of the attempt's time.

@@ -458,6 +458,7 @@ mod tests {
 
     fn workflow() -> Arc<Workflow> {
         Arc::new(Workflow {
+            plugin: None,
             name: WorkflowName::parse("w").unwrap(),
             purpose: "".into(),
             script: std::path::Path::new("w.rhai").into(),

@@ -29,10 +29,23 @@ pub(crate) struct Desk {
     pub(crate) closure: Option<Closure>,
     scripted: HashMap<String, VecDeque<Result<Value, String>>>,
     steps: BTreeMap<String, String>,
+    /// The state that workflows share, as the last good run left it.
+    kept: BTreeMap<String, Value>,
+    /// The same as the run in hand sees it.
     shared: BTreeMap<String, Value>,
 }
 
 impl Desk {
+    /// A run begins with what is kept.
+    pub(crate) fn begin(&mut self) {
+        self.shared = self.kept.clone();
+    }
+
+    /// A run ended well.
+    pub(crate) fn commit(&mut self) {
+        self.kept = self.shared.clone();
+    }
+
     pub(crate) fn script(&mut self, function: &str, answer: Result<Value, String>) {
         self.scripted.entry(function.to_owned()).or_default().push_back(answer);
     }

@@ -11,7 +11,7 @@ fn now() -> Timestamp {
 }
 
 fn call(network: &ScriptedNetwork) -> Call<'_> {
-    Call { now: now(), network, zone: chrono_tz::Europe::Paris, language: Language::En }
+    Call { now: now(), network, ..super::super::testing::call("2026-11-22T10:00:00Z", Language::En) }
 }
 
 fn read(text: &str) -> SignalPage {

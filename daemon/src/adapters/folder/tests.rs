@@ -55,7 +55,13 @@ impl Desk {
 }
 
 fn post(text: &str, media: Vec<Media>) -> Outgoing {
-    Outgoing { text: text.into(), link: Some("https://a.example/pain".into()), media, format: "post".into() }
+    Outgoing {
+        text: text.into(),
+        link: Some("https://a.example/pain".into()),
+        media,
+        format: "post".into(),
+        ..Outgoing::default()
+    }
 }
 
 fn published(outcome: Result<Outcome, KindError>) -> Receipt {

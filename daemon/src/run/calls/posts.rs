@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub(super) const ROWS: &[Row] = &[
-    row!(Plan posts::plan(need("post", Map, "text, or item (a library item); accounts or account (all of the workflow's when left out); link, media (a list of #{path, alt}, in the library folder), format, theme; draft (true holds it for a yes); at (earliest), expires (latest; an instant or a length of time; when left out, 24 hours after the earliest moment, and 7 days for what needs a yes); once (at most one post ever for this key); per_network (a map of texts), campaign, why; guards (#{sku, catalog, at_least, price, max_age}), on_fail (hold or drop)")) -> Truth,
+    row!(Plan posts::plan(need("post", Map, "text, or item (a library item); accounts or account (all of the workflow's when left out); link, media (a list of #{path, alt}, in the library folder), format, theme; draft (true holds it for a yes); at (earliest), expires (latest; an instant or a length of time; when left out, 24 hours after the earliest moment, and 7 days for what needs a yes); once (at most one post ever for this key); per_network (a map of texts), campaign, why; reply_to (the network's identifier of the message it answers); options (a map of texts for one network, such as visibility); guards (#{sku, catalog, at_least, price, max_age}), on_fail (hold or drop)")) -> Truth,
         "Plans a post. It leaves after the run has committed, when it is due, its guards hold, and a person has said yes where one is needed. Gives back false when its once key was used before.",
         "posts::plan(#{ text: \"Les croissants sont sortis du four.\", account: \"facebook\", expires: \"2h\" });", plan),
     row!(Read posts::recent(need("account", Text, "an account's name"), may("span", Text, "how far back, 30d when left out")) -> List,
@@ -90,6 +90,8 @@ fn plan(desk: &mut RunDesk, mut args: Args) -> Answer {
     let format = fields.text("format")?;
     let theme = fields.text("theme")?.or_else(|| item.as_ref().map(|i| i.theme.clone()).filter(|t| !t.is_empty()));
     let draft = fields.truth("draft")?;
+    let reply_to = fields.text("reply_to")?;
+    let options: BTreeMap<String, String> = fields.pairs("options")?.into_iter().collect();
     let at = fields.when("at", now)?.unwrap_or(now).max(now);
     let until = fields.when("expires", now)?;
     let campaign = fields.text("campaign")?.unwrap_or_else(|| desk.workflow().as_str().to_owned());
@@ -140,7 +142,7 @@ fn plan(desk: &mut RunDesk, mut args: Args) -> Answer {
         let window = if needs_yes { DEFAULT_WINDOW_FOR_A_YES } else { DEFAULT_WINDOW };
         deliveries.push(PlannedDelivery {
             needs_yes,
-            content: Outgoing { text, link, media: media.clone(), format },
+            content: Outgoing { text, link, media: media.clone(), format, reply_to: reply_to.clone(), options: options.clone() },
             account: account.name,
             at,
             until: Some(until.unwrap_or_else(|| at.plus(window))),

@@ -1,0 +1,1 @@
+//! Credentials and sessions against scripted services.
