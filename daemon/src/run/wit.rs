@@ -60,11 +60,12 @@ fn comment(out: &mut String, text: &str) {
 /// The whole file.
 pub fn desk(table: &[Function]) -> String {
     let mut out = String::from(
-        "// Made from the daemon's table of functions by a test; changed there, not here.\n\
-         package beffroi:plugin@0.1.0;\n\n\
+        "package beffroi:plugin@0.1.0;\n\n\
          /// What a workflow can see and plan: the same functions as scripts have, under the same names.\n\
          ///\n\
          /// What has no fixed shape is JSON; `scripts/REFERENCE.md` says which keys maps have. An error is a sentence.\n\
+         ///\n\
+         /// Made from the daemon's table of functions by a test: changed there, not here.\n\
          interface desk {\n    use types.{json};\n\n\
          \x20   /// Begins a step: the answer kept by an earlier attempt of this run, if there is one. Without one, do the work,\n\
          \x20   /// then `step-end` or `step-fail`. For what is slow, costs money, or must not be repeated.\n\
