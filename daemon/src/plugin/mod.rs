@@ -8,5 +8,6 @@
 mod absent;
 pub mod manifest;
 mod registry;
+pub mod template;
 
 pub use registry::Plugins;
