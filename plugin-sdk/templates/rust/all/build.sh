@@ -4,6 +4,7 @@ set -eu
 cd "$(dirname "$0")"
 sysroot=$(rustc --print sysroot)
 [ -d "$sysroot/lib/rustlib/wasm32-wasip2" ] || rustup target add wasm32-wasip2
-cargo build --quiet --profile plugin --target wasm32-wasip2 --target-dir target
+target=${CARGO_TARGET_DIR:-target}
+cargo build --quiet --profile plugin --target wasm32-wasip2 --target-dir "$target"
 mkdir -p build
-cp "target/wasm32-wasip2/plugin/{{crate}}.wasm" build/plugin.wasm
+cp "$target/wasm32-wasip2/plugin/{{crate}}.wasm" build/plugin.wasm
