@@ -28,3 +28,4 @@ pub mod schedule;
 pub mod script_tests;
 pub mod service;
 pub mod store;
+mod written;

@@ -7,7 +7,9 @@
 
 mod absent;
 pub mod manifest;
+pub mod package;
 mod registry;
+pub mod rights;
 pub mod template;
 
 pub use registry::Plugins;
