@@ -201,6 +201,8 @@ pub enum Command {
 pub enum PluginCommand {
     /// Writes a new plugin project that builds and passes its tests
     New(plugin_dev::NewPlugin),
+    /// Puts the manifest into the built component and signs it
+    Pack(plugin_dev::PackPlugin),
 }
 
 /// When something is due.
@@ -349,6 +351,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Said> {
         Command::Feed { place, allow_private } => offline::feed(&place, allow_private, json),
         Command::Functions { definitions, markdown: _ } => offline::functions(definitions.as_deref(), json),
         Command::Plugin { ask: PluginCommand::New(new) } => plugin_dev::new(&new, json),
+        Command::Plugin { ask: PluginCommand::Pack(pack) } => plugin_dev::pack(&pack, json),
         Command::Next(next) if offline::is_expression(&next.what) => offline::next(&next, json),
         other => ask::ask(&socket.unwrap_or_else(caller::default_socket), json, other),
     }

@@ -4,8 +4,13 @@
 //! Never: writes over a file that is there, except what a build made.
 
 use super::Said;
+use super::caller::own_language;
 use crate::domain::PluginName;
+use crate::plugin::package::{self, SigningKey};
+use crate::plugin::rights::question;
+use crate::plugin::manifest;
 use crate::plugin::template::{self, Kind, Tongue};
+use crate::problem::Problem;
 use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::json;
@@ -28,6 +33,23 @@ pub struct NewPlugin {
     /// For Rust: where the crate beffroi-plugin lies; else a copy of it comes along
     #[arg(long, value_name = "DIR")]
     pub sdk: Option<PathBuf>,
+}
+
+/// A package to be.
+#[derive(Debug, Args)]
+pub struct PackPlugin {
+    /// The project's folder, or a component with beffroi-plugin.toml beside it
+    #[arg(value_name = "DIR|FILE", default_value = ".")]
+    pub what: PathBuf,
+    /// The publisher's secret key; else a key for trying is made in the project's folder
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// The manifest; else beffroi-plugin.toml of the project
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+    /// The package; else NAME-VERSION.wasm in the project's folder build
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// `beffroi plugin new`
@@ -73,4 +95,129 @@ fn write_new(path: &Path, bytes: &[u8], executable: bool) -> anyhow::Result<()> 
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o755);
     }
     options.open(path).and_then(|mut file| file.write_all(bytes)).with_context(failed)
+}
+
+/// `beffroi plugin pack`
+pub(super) fn pack(ask: &PackPlugin, as_json: bool) -> anyhow::Result<Said> {
+    let project = Project::find(&ask.what, ask.manifest.as_deref())?;
+    let unsigned = project.unsigned()?;
+    let key = match &ask.key {
+        Some(file) => read_key(file)?,
+        None => own_key(&project.folder)?,
+    };
+    let package = package::read(package::sign(&unsigned, &key)?)?;
+    let file = ask.out.clone().unwrap_or_else(|| {
+        let name = format!("{}-{}.wasm", package.manifest.name, package.manifest.version);
+        project.component.with_file_name(name)
+    });
+    let failed = || format!("{} cannot be written. Choose another place with --out", file.display());
+    std::fs::write(&file, &package.bytes).with_context(failed)?;
+    let language = own_language();
+    let publisher = package.signed()?;
+    if as_json {
+        return Ok(super::offline::document(&json!({
+            "file": file,
+            "name": package.manifest.name,
+            "version": package.manifest.version,
+            "bytes": package.bytes.len(),
+            "digest": package.digest.to_string(),
+            "abilities": package.abilities,
+            "publisher": publisher.as_str(),
+            "trying": ask.key.is_none(),
+        })));
+    }
+    let mut text = format!(
+        "{}\n  size       {}\n  digest     {}\n  abilities  {}\n  publisher  {publisher}\n",
+        file.display(),
+        size(package.bytes.len()),
+        package.digest,
+        package.abilities.join(", "),
+    );
+    if ask.key.is_none() {
+        let own = project.folder.join(DEV_KEY);
+        text.push_str(&format!(
+            "\nThis key ({}) was made for trying. To publish, sign with a key of your own that you keep: --key FILE.\n",
+            own.display()
+        ));
+    }
+    text.push_str("\nAn owner will be asked:\n\n");
+    for line in question(&package.manifest, language).lines() {
+        text.push_str(&format!("  {line}\n"));
+    }
+    Ok(Said::good(text))
+}
+
+/// Where a project keeps the key for trying.
+const DEV_KEY: &str = "dev.key";
+/// Where every build script leaves the component.
+const COMPONENT: &str = "build/plugin.wasm";
+const MANIFEST: &str = "beffroi-plugin.toml";
+
+/// A plugin's folder as it lies on the disk.
+pub(super) struct Project {
+    pub(super) folder: PathBuf,
+    pub(super) component: PathBuf,
+    manifest: PathBuf,
+}
+
+impl Project {
+    /// The project in this folder, or of this component.
+    pub(super) fn find(what: &Path, manifest: Option<&Path>) -> anyhow::Result<Self> {
+        let (folder, component) = if what.is_dir() {
+            (what.to_owned(), what.join(COMPONENT))
+        } else if what.exists() {
+            // A component lies in its project, or in the project's folder build.
+            let around = what.ancestors().skip(1).take(3).find(|folder| folder.join(MANIFEST).exists());
+            (around.or(what.parent()).unwrap_or(Path::new("")).to_owned(), what.to_owned())
+        } else {
+            bail!("There is no {}. Name the project's folder, or the component that its build script made.", what.display());
+        };
+        let manifest = manifest.map_or_else(|| folder.join(MANIFEST), Path::to_owned);
+        Ok(Self { folder, component, manifest })
+    }
+
+    /// The component with its manifest in it.
+    pub(super) fn unsigned(&self) -> anyhow::Result<Vec<u8>> {
+        let component = std::fs::read(&self.component).with_context(|| {
+            format!("{} cannot be read. Build the plugin first: ./build.sh", self.component.display())
+        })?;
+        let manifest = match std::fs::read_to_string(&self.manifest) {
+            Ok(text) => text,
+            // A package brings its manifest along.
+            Err(_) if package::read(component.clone()).is_ok() => return Ok(component),
+            Err(error) => {
+                let failed = format!("{} cannot be read. Name the manifest with --manifest", self.manifest.display());
+                return Err(anyhow::Error::new(error).context(failed));
+            }
+        };
+        if let Err(problems) = manifest::parse(&manifest, &self.manifest) {
+            bail!("{}", problems.iter().map(Problem::render).collect::<String>().trim_end());
+        }
+        Ok(package::embed(&component, &manifest)?)
+    }
+}
+
+fn read_key(file: &Path) -> anyhow::Result<SigningKey> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("The key {} cannot be read", file.display()))?;
+    Ok(SigningKey::parse(&text, std::env::var("BEFFROI_KEY_PASSWORD").ok().as_deref())?)
+}
+
+/// The project's own key for trying, made when it is not there yet.
+fn own_key(folder: &Path) -> anyhow::Result<SigningKey> {
+    let file = folder.join(DEV_KEY);
+    if file.exists() {
+        return read_key(&file);
+    }
+    let key = SigningKey::generate()?;
+    let text = key.to_text()?;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let failed = || format!("The key {} cannot be written", file.display());
+    options.open(&file).and_then(|mut out| out.write_all(text.as_bytes())).with_context(failed)?;
+    Ok(key)
+}
+
+fn size(bytes: usize) -> String {
+    if bytes >= 1 << 20 { format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)) } else { format!("{} KiB", bytes.div_ceil(1024)) }
 }
