@@ -10,8 +10,8 @@ mod polite;
 pub use guard::{Allow, is_public, parse_allow};
 
 use crate::clock::Clock;
-use crate::network::{Network, NetworkError, Request, Response, read_retry_after};
-use guard::{Guard, Refused, SharedAllow, TARGET, Target, check_url};
+use crate::network::{Network, NetworkError, Reach, Request, Response, read_retry_after};
+use guard::{Guard, Lookup, Refused, SharedAllow, TARGET, Target, check_url};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use polite::Hosts;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -89,6 +89,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     manners: RwLock<Arc<Manners>>,
     allow: SharedAllow,
+    lookup: Lookup,
     hosts: Hosts,
 }
 
@@ -118,11 +119,17 @@ impl Egress {
     /// # Errors
     /// When a rule cannot be understood.
     pub fn new(rules: &Rules, clock: Arc<dyn Clock>) -> Result<Self, EgressError> {
+        Self::asking(rules, clock, guard::system())
+    }
+
+    /// The same, asking this for the addresses of names.
+    fn asking(rules: &Rules, clock: Arc<dyn Clock>, lookup: Lookup) -> Result<Self, EgressError> {
         let (manners, allow) = compile(rules)?;
         let shared = Shared {
             clock,
             manners: RwLock::new(Arc::new(manners)),
             allow: Arc::new(RwLock::new(allow)),
+            lookup,
             hosts: Hosts::default(),
         };
         Ok(Self { shared: Arc::new(shared), engine: Mutex::default() })
@@ -162,11 +169,11 @@ impl Egress {
         if let Some(client) = kept {
             return Ok((handle, client.clone()));
         }
-        Ok((handle, kept.insert(client(&self.shared.allow, idle)?).clone()))
+        Ok((handle, kept.insert(client(&self.shared.allow, &self.shared.lookup, idle)?).clone()))
     }
 }
 
-fn client(allow: &SharedAllow, idle: usize) -> Result<Client, NetworkError> {
+fn client(allow: &SharedAllow, lookup: &Lookup, idle: usize) -> Result<Client, NetworkError> {
     // An error says that a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || {
@@ -175,7 +182,7 @@ fn client(allow: &SharedAllow, idle: usize) -> Result<Client, NetworkError> {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
-            .dns_resolver(Arc::new(Guard(allow.clone())))
+            .dns_resolver(Arc::new(Guard { allow: allow.clone(), lookup: lookup.clone() }))
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(idle)
@@ -249,6 +256,13 @@ struct Prepared {
     headers: HeaderMap,
     body: Bytes,
     max_body: usize,
+    reach: Option<Arc<Reach>>,
+    /// Headers with secrets in them, for the place of the first address alone.
+    sealed: HeaderMap,
+    /// The address with a secret in it, sent instead of the open one.
+    sealed_url: Option<Url>,
+    /// Whether the body is a secret.
+    sealed_body: bool,
 }
 
 impl Prepared {
@@ -269,23 +283,64 @@ impl Prepared {
         };
         let mut headers = HeaderMap::new();
         for (name, value) in &request.headers {
-            let (Ok(key), Ok(content)) = (HeaderName::try_from(name.as_str()), HeaderValue::from_str(value)) else {
-                return forbidden(format!(
-                    "The header \"{name}\" cannot be sent as written: its name or value has signs a header may not have."
-                ));
-            };
-            if SET_HERE.contains(&key) {
-                return forbidden(format!("The header \"{name}\" is set by Beffroi itself. Leave it out."));
-            }
+            let (key, content) = header_line(name, value)?;
             headers.append(key, content);
         }
-        Ok(Self { method, url, headers, body: request.body.clone().into(), max_body: request.max_body })
+        let mut sealed = HeaderMap::new();
+        for (name, value) in &request.sealed.headers {
+            let (key, mut content) = header_line(name, value.expose())?;
+            content.set_sensitive(true);
+            headers.remove(&key);
+            sealed.append(key, content);
+        }
+        let sealed_url = match request.sealed.url.as_ref().map(|s| Url::parse(s.expose())) {
+            None => None,
+            Some(Ok(sealed))
+                if sealed.origin() == url.origin() && sealed.username().is_empty() && sealed.password().is_none() =>
+            {
+                Some(sealed)
+            }
+            // The address itself is a secret: it is not shown.
+            Some(_) => {
+                return forbidden("The secret would change where the request goes, so it is not sent. Check the secret.".into());
+            }
+        };
+        let body = request.sealed.body.as_ref().map_or_else(|| request.body.clone(), |s| s.expose().as_bytes().to_vec());
+        Ok(Self {
+            method,
+            url,
+            headers,
+            body: body.into(),
+            max_body: request.max_body,
+            reach: request.reach.clone(),
+            sealed,
+            sealed_url,
+            sealed_body: request.sealed.body.is_some(),
+        })
+    }
+
+    /// Whether the rights of whoever sends it cover where it goes now.
+    fn in_reach(&self) -> Result<(), NetworkError> {
+        let Some(reach) = &self.reach else { return Ok(()) };
+        reach.allows(self.method.as_str(), &self.url).map_err(NetworkError::Forbidden)
     }
 
     /// Whether sending it twice does no harm.
     fn harmless(&self) -> bool {
         self.method == Method::GET || self.method == Method::HEAD
     }
+}
+
+fn header_line(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), NetworkError> {
+    let (Ok(key), Ok(content)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) else {
+        return Err(NetworkError::Forbidden(format!(
+            "The header \"{name}\" cannot be sent as written: its name or value has signs a header may not have."
+        )));
+    };
+    if SET_HERE.contains(&key) {
+        return Err(NetworkError::Forbidden(format!("The header \"{name}\" is set by Beffroi itself. Leave it out.")));
+    }
+    Ok((key, content))
 }
 
 /// Headers that decide how a message is framed or where it goes.
@@ -312,6 +367,8 @@ const HARMLESS: [HeaderName; 6] = [
 async fn exchange(shared: &Shared, client: &Client, mut request: Prepared, stage: &Arc<Stage>) -> Result<Response, NetworkError> {
     let manners = shared.manners.read().unwrap_or_else(PoisonError::into_inner).clone();
     for _ in 0..=MAX_REDIRECTS {
+        // Rights first: a plugin must not bring an owner to open a private place that the plugin was never granted.
+        request.in_reach()?;
         let allow = shared.allow.read().unwrap_or_else(PoisonError::into_inner).clone();
         let target = check_url(&request.url, &allow).map_err(|Refused(text)| NetworkError::Forbidden(text))?;
         stage.set(Stage::WAITING);
@@ -371,12 +428,17 @@ async fn answer(
     let mut tries = if request.harmless() { 2 } else { 1 };
     loop {
         tries -= 1;
-        let mut out = reqwest::Request::new(request.method.clone(), request.url.clone());
+        let mut out = reqwest::Request::new(request.method.clone(), request.sealed_url.as_ref().unwrap_or(&request.url).clone());
         *out.headers_mut() = request.headers.clone();
+        out.headers_mut().extend(request.sealed.clone());
         out.headers_mut().entry(header::USER_AGENT).or_insert_with(|| manners.user_agent.clone());
         if request.body.is_empty() {
             // Without a body there is no telling when the head has left: it counts as sent from the start.
             stage.set(Stage::SENT);
+            if matches!(request.method, Method::POST | Method::PUT | Method::PATCH) {
+                // Many servers refuse a request of these that does not say that it has no body.
+                out.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+            }
         } else {
             *out.body_mut() = Some(reqwest::Body::wrap(Watched { bytes: Some(request.body.clone()), stage: stage.clone() }));
         }
@@ -387,7 +449,8 @@ async fn answer(
             }
             // A kept connection may have been closed by the other side just as it was used again.
             Err(e) if tries > 0 && !e.is_connect() && !e.is_timeout() => {}
-            Err(e) => return Err(failure(&e, target, stage)),
+            // The address in the error may be the one with a secret in it.
+            Err(e) => return Err(failure(&e.without_url(), target, stage)),
         }
     }
 }
@@ -470,24 +533,40 @@ fn location(response: &reqwest::Response) -> Option<String> {
 
 /// Turns the request to where a redirect leads, or says why not.
 fn follow(request: &mut Prepared, target: &Target, status: u16, to: &str) -> Result<(), NetworkError> {
+    let secret = request.sealed_url.is_some() || request.sealed_body || !request.sealed.is_empty();
     let next = match request.url.join(to) {
         Ok(next) => next,
-        Err(_) => return Err(NetworkError::Forbidden(format!("{target} redirects to \"{to}\", which is not an address."))),
+        Err(_) => {
+            // An address that answers a secret may repeat it.
+            let to = if secret { "something" } else { to };
+            return Err(NetworkError::Forbidden(format!("{target} redirects to \"{to}\", which is not an address.")));
+        }
     };
+    let shown = if secret { next[..url::Position::BeforePath].to_owned() } else { next.to_string() };
     if !request.harmless() {
         // After 302 and 303 the request has usually been carried out, and only its result lies elsewhere.
-        let text = format!("{target} answered a {} with a redirect to {next}, which is not followed.", request.method);
+        let text = format!("{target} answered a {} with a redirect to {shown}, which is not followed.", request.method);
         return Err(if matches!(status, 302 | 303) {
             NetworkError::Lost(format!("{text} It may have been carried out all the same."))
         } else {
             NetworkError::Forbidden(format!("{text} Use that address directly."))
         });
     }
+    if request.sealed_url.is_some() || request.sealed_body {
+        return Err(NetworkError::Forbidden(format!(
+            "{target} redirects a request with a secret in its address or body to {shown}, which is not followed. Use an address \
+             that answers itself."
+        )));
+    }
     if request.url.scheme() == "https" && next.scheme() != "https" {
         return Err(NetworkError::Forbidden(format!(
-            "{target} redirects from https to {next}, where anybody on the way can read along; it is not followed. Use an \
+            "{target} redirects from https to {shown}, where anybody on the way can read along; it is not followed. Use an \
              address that stays on https."
         )));
+    }
+    if request.url.origin() != next.origin() {
+        // Not even on the way up to https: secrets are for one place.
+        request.sealed.clear();
     }
     let upgraded = request.url.port().is_none() && next.port().is_none() && request.url.host() == next.host();
     if request.url.origin() != next.origin() && !upgraded {
@@ -522,7 +601,12 @@ async fn take(mut response: reqwest::Response, target: &Target, max_body: usize)
             Ok(Some(chunk)) if body.len() + chunk.len() > max_body => return Err(too_large()),
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(Response { status, headers, body }),
-            Err(e) => return Err(NetworkError::Lost(format!("{target} broke off in the middle of its answer ({}).", root(&e)))),
+            Err(e) => {
+                return Err(NetworkError::Lost(format!(
+                    "{target} broke off in the middle of its answer ({}).",
+                    root(&e.without_url())
+                )));
+            }
         }
     }
 }

@@ -26,6 +26,7 @@ pub mod run;
 pub mod sample;
 pub mod schedule;
 pub mod script_tests;
+pub mod secrets;
 pub mod service;
 pub mod store;
 mod written;

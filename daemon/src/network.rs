@@ -7,6 +7,7 @@ use crate::domain::{Secret, Timestamp};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use url::{Host, Url};
 
 /// What to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +53,8 @@ pub struct Reach {
 /// One place, as the manifest asked for it and the owner granted it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// `example.com`, `*.example.com`, or with a port `example.com:8080`. Without a port it means that of https.
+    /// `example.com`, `*.example.com`, or with a port `example.com:8080`. Without a port it means that of https, or of http for
+    /// an address that may be plain.
     pub host: String,
     /// Whether plain http will do: only for hosts that the owner listed as private.
     pub plain: bool,
@@ -67,52 +69,146 @@ impl Reach {
     ///
     /// # Errors
     /// A sentence that names the rule, with the lines of the manifest that would allow it.
-    pub fn allows(&self, method: &str, url: &url::Url) -> Result<(), String> {
+    pub fn allows(&self, method: &str, url: &Url) -> Result<(), String> {
         if self.places.iter().any(|place| place.covers(method, url)) {
             return Ok(());
         }
-        let host = url.host_str().unwrap_or_default();
-        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        let of = &self.of;
+        let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(format!(
+                "The plugin {of} may not put a name or password into an address. Take out what stands before the @."
+            ));
+        }
+        let Some(path) = plain_path(url.path()) else {
+            return Err(format!(
+                "The plugin {of} may not send {method} to {host}{}: an encoded \"..\" or control sign may lead out of the paths \
+                 it was granted. Take it out of the address.",
+                url.path()
+            ));
+        };
+        if url.scheme() != "https" && !self.places.iter().any(|p| p.plain && p.names(url)) {
+            return Err(format!(
+                "The plugin {of} may not call {host} by {}: it may only use https, where nobody on the way reads along. Plain \
+                 http is for hosts listed in allow_private under [limits]. Use an address that starts with https://.",
+                url.scheme()
+            ));
+        }
         Err(format!(
-            "The plugin {} may not send {method} to {host}{}. Its manifest would have to ask for it: \
-             [[http]] host = \"{host}\", methods = [\"{method}\"], paths = [\"{}\"]",
-            self.of,
-            url.path(),
-            url.path()
+            "The plugin {of} may not send {method} to {host}{path}. Its manifest would have to ask for it: \
+             [[http]] host = \"{host}\", methods = [\"{method}\"], paths = [\"{path}\"]"
         ))
     }
 }
 
 impl Place {
-    fn covers(&self, method: &str, url: &url::Url) -> bool {
-        let scheme = url.scheme() == "https" || (self.plain && url.scheme() == "http");
+    /// Whether this is the host and port of an address, and its scheme will do. Methods and paths are not looked at.
+    pub fn names(&self, url: &Url) -> bool {
+        let default = match url.scheme() {
+            "https" => 443,
+            "http" if self.plain => 80,
+            _ => return false,
+        };
         // A name and a password in an address are nobody's right.
-        let bare = url.username().is_empty() && url.password().is_none();
-        let default = if url.scheme() == "http" { 80 } else { 443 };
-        let (host, port) = match self.host.rsplit_once(':') {
-            Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
-                (host, port.parse::<u16>().unwrap_or_default())
+        if !url.username().is_empty() || url.password().is_some() {
+            return false;
+        }
+        let Some((host, port)) = split_port(&self.host) else { return false };
+        if url.port_or_known_default() != Some(port.unwrap_or(default)) {
+            return false;
+        }
+        match (host.strip_prefix("*."), url.host()) {
+            (Some(rest), Some(Host::Domain(there))) => match Host::parse(rest) {
+                Ok(Host::Domain(rest)) => {
+                    let rest = rest.strip_suffix('.').unwrap_or(&rest);
+                    let there = there.strip_suffix('.').unwrap_or(there);
+                    let head = there.strip_suffix(rest).and_then(|head| head.strip_suffix('.'));
+                    !rest.is_empty() && head.is_some_and(|head| head.split('.').all(|label| !label.is_empty()))
+                }
+                // `*.0.0.1` is no group of hosts.
+                _ => false,
+            },
+            (None, Some(Host::Domain(there))) => {
+                let there = there.strip_suffix('.').unwrap_or(there);
+                matches!(Host::parse(host), Ok(Host::Domain(host)) if host.strip_suffix('.').unwrap_or(&host) == there)
             }
-            _ => (self.host.as_str(), default),
-        };
-        let there = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
-        let host = host.to_ascii_lowercase();
-        let named = match host.strip_prefix("*.") {
-            Some(rest) => there.strip_suffix(rest).is_some_and(|head| head.len() > 1 && head.ends_with('.')),
-            None => there == host,
-        };
-        let path = url.path();
-        let reached = |pattern: &String| match pattern.strip_suffix('*') {
-            Some(prefix) => path.starts_with(prefix),
-            None => path == pattern,
-        };
-        scheme
-            && bare
-            && named
-            && url.port_or_known_default() == Some(port)
-            && self.methods.iter().any(|m| m == method)
-            && self.paths.iter().any(reached)
+            (None, Some(there)) => Host::parse(host).is_ok_and(|host| host == there.to_owned()),
+            _ => false,
+        }
     }
+
+    fn covers(&self, method: &str, url: &Url) -> bool {
+        let Some(path) = plain_path(url.path()) else { return false };
+        let reached = |pattern: &String| {
+            let (start, open) = pattern.strip_suffix('*').map_or((pattern.as_str(), false), |start| (start, true));
+            // Patterns are written as addresses are, and go the same way before they are compared.
+            let Some(start) = pattern_path(start) else { return false };
+            if open { path.starts_with(&start) } else { path == start }
+        };
+        self.names(url) && self.methods.iter().any(|m| m == method) && self.paths.iter().any(reached)
+    }
+}
+
+/// Host and port of a pattern; `None` when it is neither.
+fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
+    let number = |port: &str| port.parse().ok().filter(|port: &u16| *port > 0);
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => Some((host, Some(number(port)?))),
+        _ => Some((text, None)),
+    }
+}
+
+/// The beginning of a path in the form in which addresses are sent, then as [`plain_path`].
+fn pattern_path(pattern: &str) -> Option<String> {
+    if !pattern.starts_with('/') || pattern.contains(['?', '#']) {
+        return None;
+    }
+    let mut url = Url::parse("https://pattern.invalid/").expect("this is an address");
+    url.set_path(pattern);
+    plain_path(url.path())
+}
+
+/// A path with needless escapes undone, so that one path has one form; `None` when a server that undoes more of them than we do
+/// could read it as one that climbs upwards.
+pub(crate) fn plain_path(path: &str) -> Option<String> {
+    let mut read = path.to_owned();
+    // Some servers undo escapes twice, and there may be proxies before them.
+    for _ in 0..4 {
+        let climbs = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
+        if read.split(['/', '\\']).any(climbs) || read.chars().any(char::is_control) {
+            return None;
+        }
+        let next = undo(&read, |_| true);
+        if next == read {
+            return Some(undo(path, |byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)));
+        }
+        read = next;
+    }
+    None
+}
+
+/// Undoes the escapes of these bytes; the others are written in capitals.
+fn undo(path: &str, which: impl Fn(u8) -> bool) -> String {
+    let bytes = path.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let digits = (bytes[at] == b'%').then(|| path.get(at + 1..at + 3)).flatten();
+        match digits.filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit())) {
+            Some(digits) => {
+                match u8::from_str_radix(digits, 16) {
+                    Ok(byte) if which(byte) => out.push(byte),
+                    _ => out.extend(format!("%{}", digits.to_ascii_uppercase()).bytes()),
+                }
+                at += 3;
+            }
+            None => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 impl Request {
@@ -249,18 +345,4 @@ impl Network for ScriptedNetwork {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn answers_come_in_order_and_the_last_one_stays() {
-        let net = ScriptedNetwork::new();
-        let ok = |n| Ok(Response { status: n, ..Response::default() });
-        net.answer("GET https://a.example/x", ok(500));
-        net.answer("GET https://a.example/x", ok(200));
-        let ask = || net.send(&Request::get("https://a.example/x?page=2")).expect("scripted").status;
-        assert_eq!([ask(), ask(), ask()], [500, 200, 200]);
-        assert!(matches!(net.send(&Request::get("https://b.example/")), Err(NetworkError::NotSent(_))));
-        assert_eq!(net.requests().len(), 4);
-    }
-}
+mod tests;

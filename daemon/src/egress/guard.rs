@@ -6,7 +6,9 @@
 //! checked is what is connected.
 
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use url::{Host, Url};
 
@@ -212,17 +214,30 @@ fn private(target: &Target, ip: IpAddr) -> Refused {
 /// The owner's list as shared with the resolver; it changes on reload.
 pub(super) type SharedAllow = Arc<RwLock<Arc<[Allow]>>>;
 
-/// Resolves names and leaves out every address that may not be connected.
-pub(super) struct Guard(pub(super) SharedAllow);
+/// Finds the addresses of a name.
+pub(super) type Lookup = Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> + Send + Sync>;
+
+/// The system's own way to find addresses.
+pub(super) fn system() -> Lookup {
+    Arc::new(|name| Box::pin(async move { Ok(tokio::net::lookup_host((name.as_str(), 0)).await?.collect()) }))
+}
+
+/// Resolves names and leaves out every address that may not be connected. What it gives is what is connected: nothing asks a
+/// second time in between.
+pub(super) struct Guard {
+    pub(super) allow: SharedAllow,
+    pub(super) lookup: Lookup,
+}
 
 impl reqwest::dns::Resolve for Guard {
     fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
         let name = name.as_str().to_owned();
-        let allow = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let allow = self.allow.read().unwrap_or_else(PoisonError::into_inner).clone();
         // Without a target (a connection finished in the background) only rules for any port apply.
         let target = TARGET.try_with(Target::clone).ok();
+        let found = (self.lookup)(name.clone());
         Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let found = found.await?;
             Ok(Box::new(filter(&name, found, target.as_ref(), &allow)?.into_iter()) as reqwest::dns::Addrs)
         })
     }

@@ -6,10 +6,16 @@
 //! secret; or lets its defect become the daemon's.
 
 mod absent;
+pub mod bridge;
+pub mod host;
 pub mod manifest;
 pub mod package;
 mod registry;
 pub mod rights;
+#[cfg(test)]
+pub mod settings;
 pub mod template;
+mod testing;
+mod ward;
 
-pub use registry::Plugins;
+pub use registry::{Installed, Plugins, Reaches, Shown};
