@@ -8,6 +8,7 @@ pub mod caller;
 mod demo;
 mod offline;
 mod page;
+mod plugin_dev;
 
 use crate::domain::{Json, Timestamp, Zone};
 use crate::schedule::cron::Dst;
@@ -195,6 +196,12 @@ pub enum Command {
     },
     /// Stops the daemon and waits until it has ended
     Stop,
+    /// Makes, tests and packs plugins
+    Plugin {
+        /// What to do
+        #[command(subcommand)]
+        ask: PluginCommand,
+    },
     /// Prints the reference of the functions that scripts can call
     Functions {
         /// Writes definition files for editors into this folder instead
@@ -204,6 +211,15 @@ pub enum Command {
         #[arg(long, conflicts_with = "definitions")]
         markdown: bool,
     },
+}
+
+/// What can be done with plugins.
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// Writes a new plugin project that builds and passes its tests
+    New(plugin_dev::NewPlugin),
+    /// Puts the manifest into the built component and signs it
+    Pack(plugin_dev::PackPlugin),
 }
 
 /// When something is due.
@@ -351,6 +367,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Said> {
         Command::Check(config) => Ok(offline::check(&config.file(), config.state, json)),
         Command::Feed { place, allow_private } => offline::feed(&place, allow_private, json),
         Command::Functions { definitions, markdown: _ } => offline::functions(definitions.as_deref(), json),
+        Command::Plugin { ask: PluginCommand::New(new) } => plugin_dev::new(&new, json),
+        Command::Plugin { ask: PluginCommand::Pack(pack) } => plugin_dev::pack(&pack, json),
         Command::Next(next) if offline::is_expression(&next.what) => offline::next(&next, json),
         other => ask::ask(&socket.unwrap_or_else(caller::default_socket), json, other),
     }
