@@ -17,4 +17,4 @@ pub mod settings;
 mod testing;
 mod ward;
 
-pub use registry::{Installed, Plugins, Reaches, Shown};
+pub use registry::{Installed, Plugins, Shown};
