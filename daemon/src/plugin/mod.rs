@@ -6,9 +6,12 @@
 //! secret; or lets its defect become the daemon's.
 
 mod absent;
+pub mod install;
 pub mod manifest;
 pub mod package;
 mod registry;
 pub mod rights;
+mod usable;
 
 pub use registry::Plugins;
+pub use usable::usable;
