@@ -69,6 +69,7 @@ pub(super) fn ask(socket: &Path, as_json: bool, command: Command) -> anyhow::Res
         | Command::Demo { .. }
         | Command::Test { .. }
         | Command::Feed { .. }
+        | Command::Plugin(_)
         | Command::Functions { .. } => {
             bail!("This command needs no daemon.")
         }

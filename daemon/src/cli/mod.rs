@@ -8,6 +8,9 @@ pub mod caller;
 mod demo;
 mod offline;
 mod page;
+mod plugins;
+
+pub use plugins::{Allow, Plugin, PluginAsk};
 
 use crate::domain::{Json, Timestamp, Zone};
 use crate::schedule::cron::Dst;
@@ -195,6 +198,8 @@ pub enum Command {
     },
     /// Stops the daemon and waits until it has ended
     Stop,
+    /// Installs, shows and removes plugins
+    Plugin(plugins::Plugin),
     /// Prints the reference of the functions that scripts can call
     Functions {
         /// Writes definition files for editors into this folder instead
@@ -352,6 +357,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Said> {
         Command::Feed { place, allow_private } => offline::feed(&place, allow_private, json),
         Command::Functions { definitions, markdown: _ } => offline::functions(definitions.as_deref(), json),
         Command::Next(next) if offline::is_expression(&next.what) => offline::next(&next, json),
+        Command::Plugin(plugin) => plugins::run(&socket.unwrap_or_else(caller::default_socket), json, plugin),
         other => ask::ask(&socket.unwrap_or_else(caller::default_socket), json, other),
     }
 }

@@ -8,6 +8,7 @@
 mod absent;
 pub mod bridge;
 pub mod host;
+pub mod install;
 pub mod manifest;
 pub mod package;
 mod registry;
@@ -15,6 +16,8 @@ pub mod rights;
 pub mod settings;
 #[cfg(test)]
 mod testing;
+mod usable;
 mod ward;
 
 pub use registry::{Installed, Plugins, Shown};
+pub use usable::usable;
