@@ -65,6 +65,9 @@ pub enum Command {
         /// Ends after the first round
         #[arg(long)]
         once: bool,
+        /// Where the packages of plugins lie; else ./target/plugins/packages, else share/beffroi/plugins beside the program
+        #[arg(long, value_name = "DIR")]
+        plugins: Option<PathBuf>,
     },
     /// Finds every problem of a configuration and its scripts
     Check(Config),
@@ -351,7 +354,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Said> {
             crate::service::start_log(tracing::Level::INFO);
             crate::service::run(&config.file(), config.state, None).map(|()| Said::default())
         }
-        Command::Demo { dir, once } => demo::run(&dir, once, json),
+        Command::Demo { dir, once, plugins } => demo::run(&dir, once, plugins, json),
         Command::Test { paths } => offline::test(&paths, json),
         Command::Check(config) => Ok(offline::check(&config.file(), config.state, json)),
         Command::Feed { place, allow_private } => offline::feed(&place, allow_private, json),
