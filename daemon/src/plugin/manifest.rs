@@ -5,8 +5,11 @@
 
 mod read;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
+pub(super) use read::fits;
 pub use read::{covers, parse, version};
 
 use crate::domain::{Currency, Json, Language, PluginName};
