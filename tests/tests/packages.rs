@@ -1,16 +1,26 @@
 //! Packages as they come from strangers: whole or refused with a sentence, whatever was done to them; and how they are installed.
 
-use beffroi::clock::Dice;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use beffroi::admin::{self, App, Phase, socket};
+use beffroi::cli::caller::Caller;
+use beffroi::clock::{Dice, SystemClock};
+use beffroi::config::Base;
+use beffroi::daemon::{Engine, Injected};
 use beffroi::domain::{Digest, Language, Timestamp};
 use beffroi::network::{Response, ScriptedNetwork};
 use beffroi::plugin::install::{self, Allowed, Examined, Hooks, Shelf, Source, Step};
 use beffroi::plugin::package::{self, Package, Publisher, Refused, SigningKey};
 use beffroi::store::{Mode, Op, PluginOp, Store};
 use beffroi_tests::component::{FEED, component, manifest, module};
+use hyper::Method;
+use serde_json::json;
 use std::cell::RefCell;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
 
 const PLACE: &str = "[[http]]\nhost = \"api.example.com\"\nmethods = [\"GET\"]\npaths = [\"/*\"]\n\
                      reason = { fr = \"pour lire\", en = \"to read\" }\n";
@@ -262,7 +272,7 @@ impl Bench {
     }
 
     fn version(&self) -> Option<String> {
-        self.shelf(Shelf::rows).expect("readable").pop().map(|row| row.version)
+        self.shelf(|shelf| shelf.rows()).expect("readable").pop().map(|row| row.version)
     }
 }
 
@@ -282,7 +292,7 @@ fn a_first_installation_needs_a_yes_to_exactly_what_was_asked() {
     let [file] = bench.files().try_into().expect("one file");
     assert_eq!(std::fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o600);
     assert_eq!(bench.changed.borrow().as_slice(), ["trial"]);
-    let row = bench.shelf(Shelf::rows).expect("readable").remove(0);
+    let row = bench.shelf(|shelf| shelf.rows()).expect("readable").remove(0);
     assert_eq!(install::stored(file.parent().expect("a folder"), &row).expect("whole").digest.to_string(), row.digest);
     std::fs::write(&file, &bytes[1..]).expect("written");
     assert!(install::stored(file.parent().expect("a folder"), &row).expect_err("changed").0.contains("somebody changed it"));
@@ -377,7 +387,7 @@ fn leftovers_go_at_the_next_start_and_what_is_needed_stays() {
     for name in ["trial-0000.wasm", "trial-0000.new", "notes.txt"] {
         std::fs::write(folder.join(name), "x").expect("written");
     }
-    bench.shelf(Shelf::tidy).expect("readable");
+    bench.shelf(|shelf| shelf.tidy()).expect("readable");
     let names: Vec<String> = bench.files().iter().filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect();
     assert_eq!(names.len(), 2, "{names:?}");
     assert!(names.iter().any(|name| name == "notes.txt"), "what is not ours stays");
@@ -389,7 +399,7 @@ fn a_suspended_plugin_says_why_and_an_unknown_one_is_nearly_named() {
     let bench = Bench::new();
     bench.agreed(&signed("0.1.0", "", &key()));
     bench.shelf(|shelf| shelf.suspend("trial", Some("holidays".into()))).expect("there");
-    let row = bench.shelf(Shelf::rows).expect("readable").remove(0);
+    let row = bench.shelf(|shelf| shelf.rows()).expect("readable").remove(0);
     assert_eq!(row.suspended.map(|(reason, _)| reason).as_deref(), Some("holidays"));
     bench.shelf(|shelf| shelf.suspend("trial", None)).expect("there");
     let sentence = bench.shelf(|shelf| shelf.suspend("trail", None)).expect_err("no such plugin").0;
@@ -404,4 +414,83 @@ fn a_package_comes_from_an_address_with_its_digest() {
     bench.network.answer("GET https://example.com/trial.wasm", Ok(answer));
     let source = Source::parse(&format!("https://example.com/trial.wasm#sha256={}", Digest::of(&bytes))).expect("whole");
     assert_eq!(bench.shelf(|shelf| shelf.fetch(&source)), Ok(bytes));
+}
+
+/// A daemon in this process, asked over its socket.
+struct Home {
+    _folder: tempfile::TempDir,
+    app: Arc<App>,
+    server: Option<tokio::runtime::Runtime>,
+}
+
+impl Home {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = folder.path().join("beffroi.toml");
+        std::fs::write(&config, beffroi_tests::HEAD).expect("written");
+        let clock = Arc::new(SystemClock::new());
+        let injected =
+            Injected { clock, dice: Arc::new(Dice::seeded(1)), network: Arc::new(ScriptedNetwork::new()), mode: Mode::Inline };
+        let engine = Engine::start(&config, Base::default(), injected).expect("it starts");
+        let listening = socket::listen(engine.socket()).expect("a socket");
+        let app = App::new(engine, Box::new(Engine::reload));
+        let server = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("threads");
+        let serving = app.clone();
+        server.spawn(async move {
+            let server = listening.server().expect("a socket");
+            admin::serve(serving, server).await.expect("it serves");
+            drop(listening);
+        });
+        Self { _folder: folder, app, server: Some(server) }
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        self.app.enter(Phase::Ended);
+        if let Some(server) = self.server.take() {
+            server.shutdown_timeout(Duration::from_secs(5));
+        }
+    }
+}
+
+#[test]
+fn a_running_daemon_installs_what_it_was_told_yes_to() {
+    let home = Home::new();
+    let mut caller = Caller::connect(home.app.engine.socket()).expect("it answers");
+    // Larger than what a request may usually be.
+    let large = [component(&[], FEED), section("data", &vec![7; 3 << 20])].concat();
+    let large = package::embed(&large, &manifest("trial", "0.1.0", PLACE)).expect("packed");
+    let bytes = package::sign(&large, &key()).expect("signed");
+    let mut body = json!({ "source": "trial.wasm", "package": BASE64.encode(&bytes), "by": "Ana" });
+    let examined = caller.post("/v1/plugins/examine", &body).expect("read").json().expect("JSON");
+    assert_eq!((&examined["asks"], &examined["step"]), (&json!(true), &json!("first")));
+    assert!(examined["question"].as_str().is_some_and(|text| text.contains("to read")), "{examined}");
+    let refused = caller.post("/v1/plugins", &body).err().expect("nobody said yes").to_string();
+    assert!(refused.contains("nobody has agreed"), "{refused}");
+    body["grant"] = examined["grant"].clone();
+    body["name"] = json!("other");
+    let other = caller.post("/v1/plugins", &body).err().expect("another plugin was meant").to_string();
+    assert!(other.contains("is the plugin trial, not other"), "{other}");
+    body["name"] = json!("trial");
+    let installed = caller.post("/v1/plugins", &body).expect("agreed to").json().expect("JSON");
+    assert_eq!((&installed["state"], &installed["version"]), (&json!("ready"), &json!("0.1.0")));
+    caller.post("/v1/plugins/trial/suspend", &json!({ "reason": "holidays" })).expect("there");
+    let list = caller.get("/v1/plugins").expect("readable").json().expect("JSON");
+    assert_eq!((&list[0]["state"], &list[0]["reason"]), (&json!("suspended"), &json!("holidays")));
+    assert_eq!(list[0]["abilities"], json!(["plugin", "feed"]));
+    let resumed = caller.post("/v1/plugins/trial/resume", &json!({})).expect("there").json().expect("JSON");
+    assert_eq!(resumed["was"], "holidays");
+    caller.send(Method::DELETE, "/v1/plugins/trial", None).expect("there");
+    assert_eq!(caller.get("/v1/plugins").expect("readable").text, "[]");
+    for (path, body, word) in [
+        ("/v1/plugins/trial/resume", json!({}), "There is no plugin"),
+        ("/v1/plugins", json!({ "source": "/etc/passwd" }), "base64"),
+        ("/v1/plugins", json!({ "source": "x", "package": "~" }), "base64"),
+        ("/v1/plugins", json!({ "source": "https://a.example/x.wasm" }), "#sha256="),
+        ("/v1/plugins/examine", json!({ "source": "x", "package": BASE64.encode(b"nonsense") }), "not WebAssembly"),
+    ] {
+        let sentence = caller.post(path, &body).err().expect(word).to_string();
+        assert!(sentence.contains(word), "{sentence}");
+    }
 }

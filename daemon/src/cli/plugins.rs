@@ -495,14 +495,14 @@ fn asked(examined: &Json, language: Language) -> String {
     let _ = writeln!(out, "{line}\n");
     let question = text(examined, "question");
     if question.is_empty() {
-        let head = language.pick("Cette version demande en plus :", "This version asks in addition to:");
+        let head = language.pick("Cette version demande en plus :", "In addition, this version wants to:");
         let _ = writeln!(out, "{head}");
         for line in words(&examined["new"]) {
             let _ = writeln!(out, "  • {line}");
         }
         let gone = words(&examined["gone"]);
         if !gone.is_empty() {
-            let _ = writeln!(out, "{}", language.pick("Elle ne demande plus :", "It no longer asks to:"));
+            let _ = writeln!(out, "{}", language.pick("Elle ne demande plus :", "It no longer wants to:"));
             for line in gone {
                 let _ = writeln!(out, "  • {line}");
             }

@@ -307,47 +307,72 @@ impl Shelf<'_> {
 
     /// Refuses what was not allowed.
     fn admit(&self, examined: &Examined, allowed: &Allowed) -> Result<(), Refused> {
-        let name = examined.package.manifest.name.as_str();
-        if self.row(name)?.map(|row| (row.digest, row.publisher))
-            != examined.before.clone().map(|row| (row.digest, row.publisher))
-        {
-            return Err(Refused(format!("The plugin {name} was changed meanwhile. Look again, then repeat the command.")));
+        let say = |fr: String, en: String| Err(Refused(self.language.pick(fr, en)));
+        let (name, version) = (examined.package.manifest.name.as_str(), &examined.package.manifest.version);
+        let mark = |row: PluginRow| (row.digest, row.publisher);
+        if self.row(name)?.map(mark) != examined.before.clone().map(mark) {
+            return say(
+                format!("Le plugin {name} a changé entre-temps. Regardez de nouveau, puis répétez la commande."),
+                format!("The plugin {name} was changed meanwhile. Look again, then repeat the command."),
+            );
         }
         if let Some(pinned) = examined.other_key.as_ref().filter(|_| !allowed.new_key) {
-            return Err(Refused(format!(
-                "The plugin {name} was signed by {}, this one by {}. Somebody else made it, or the author has a new key. Ask the author on \
-                 a way you trust; if the key is theirs, repeat the command with --new-key.",
-                pinned.short(),
-                examined.publisher.short()
-            )));
+            let (before, now) = (pinned.short(), examined.publisher.short());
+            return say(
+                format!(
+                    "Le plugin {name} était signé par {before}, celui-ci l'est par {now}. Quelqu'un d'autre l'a fait, ou l'auteur a une \
+                     nouvelle clé. Demandez à l'auteur par un moyen sûr ; si la clé est la sienne, répétez la commande avec --new-key."
+                ),
+                format!(
+                    "The plugin {name} was signed by {before}, this one by {now}. Somebody else made it, or the author has a new key. Ask \
+                     the author in a way you trust; if the key is theirs, repeat the command with --new-key."
+                ),
+            );
         }
         if let (Step::Downgrade, Some(old), false) = (examined.step, &examined.before, allowed.force) {
-            return Err(Refused(format!(
-                "Version {} of {name} is older than {}, which is installed, and may have defects that were mended since. To install it all \
-                 the same, repeat the command with --force.",
-                examined.package.manifest.version, old.version
-            )));
+            let old = &old.version;
+            return say(
+                format!(
+                    "La version {version} de {name} est plus ancienne que {old}, qui est installée, et peut avoir des défauts corrigés \
+                     depuis. Pour l'installer quand même, répétez la commande avec --force."
+                ),
+                format!(
+                    "Version {version} of {name} is older than {old}, which is installed, and may have defects that were mended since. To \
+                     install it all the same, repeat the command with --force."
+                ),
+            );
         }
         if !examined.asks {
             return Ok(());
         }
+        let consent = examined.consent;
         match &allowed.grant {
-            Some(grant) if *grant == examined.consent.to_string() => Ok(()),
-            Some(_) => Err(Refused(format!(
-                "The yes was given to something else than what {name} asks for. Look again at what it asks, then say yes to {}.",
-                examined.consent
-            ))),
+            Some(grant) if *grant == consent.to_string() => Ok(()),
+            Some(_) => say(
+                format!(
+                    "Votre accord portait sur autre chose que ce que {name} demande. Relisez ce qu'il demande, puis acceptez {consent}."
+                ),
+                format!(
+                    "The yes was given to something else than what {name} asks for. Look again at what it asks, then say yes to {consent}."
+                ),
+            ),
             None => {
                 let new: String = examined.change.new.iter().map(|line| format!("\n  • {line}")).collect();
-                let asks = if new.is_empty() {
-                    "asks for no right, but nobody has agreed to its publisher yet.".into()
-                } else {
-                    format!("asks for what nobody has agreed to:{new}")
+                let asks = match new.is_empty() {
+                    true => self.language.pick(
+                        "ne demande aucun droit, mais personne n'a encore accepté son auteur.",
+                        "asks for no right, but nobody has agreed to its publisher yet.",
+                    ),
+                    false => self.language.pick("demande ce que personne n'a accepté :", "asks for what nobody has agreed to:"),
                 };
-                Err(Refused(format!(
-                    "{name} {} {asks}\nInstall it at a terminal to be asked, or agree with: --grant {}",
-                    examined.package.manifest.version, examined.consent
-                )))
+                say(
+                    format!(
+                        "{name} {version} {asks}{new}\nInstallez-le dans un terminal pour répondre, ou acceptez par : --grant {consent}"
+                    ),
+                    format!(
+                        "{name} {version} {asks}{new}\nInstall it at a terminal to be asked, or agree with: --grant {consent}"
+                    ),
+                )
             }
         }
     }

@@ -9,8 +9,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub(super) use read::fits;
-pub use read::{covers, parse, version};
+pub use read::{covers, fits, parse, version};
 
 use crate::domain::{Currency, Json, Language, PluginName};
 use std::time::Duration;

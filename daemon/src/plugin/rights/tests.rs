@@ -1,6 +1,7 @@
 //! Tests of what is in force, and of how it is said.
 
 use super::*;
+use crate::domain::Language;
 use crate::plugin::manifest::testing::{WHOLE, whole};
 use crate::plugin::manifest::{self, AskedPlace, Words};
 use proptest::prelude::*;
@@ -64,8 +65,8 @@ fn a_consent_is_said_in_plain_words_with_the_authors_reasons() {
     let en = question(&whole(), Language::En);
     for part in [
         "Bluesky wants to:",
-        "• read and send at the server you name under \"Server\" (bsky.social unless you say otherwise) (/xrpc/*): \"to post for you\"",
-        "• read at every server of video.example.com (/exact): \"for films\"",
+        "• read and send at the server you name under \"Server\" (bsky.social unless you say otherwise) under /xrpc/*: \"to post for you\"",
+        "• read at every server of video.example.com under /exact: \"for films\"",
         "• use \"App password\" at the server you name under \"Server\" (bsky.social unless you say otherwise) and nowhere else, without ever seeing it: \"to get in\"",
         "• plan posts, within your rules (posts::plan)",
         "• read your library of content (library::*)",
