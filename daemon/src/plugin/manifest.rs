@@ -8,8 +8,10 @@ mod read;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod values;
 
-pub use read::{covers, fits, parse, version};
+pub use read::parse;
+pub use values::{covers, fits, version};
 
 use crate::domain::{Currency, Json, Language, PluginName};
 use std::time::Duration;

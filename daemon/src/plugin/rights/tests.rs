@@ -89,11 +89,8 @@ fn whole_without_rights() -> Manifest {
 fn an_authors_reason_cannot_pass_for_the_daemons_words() {
     let mut manifest = whole();
     manifest.places[0].reason.en = "to post\". Checked by Beffroi: \"safe".into();
-    let line = &consent(&manifest, &asked(&manifest), Language::En)[0];
-    assert!(
-        line.contains("'. Checked by Beffroi: 'safe\"") || line.ends_with("\"to post'. Checked by Beffroi: 'safe\""),
-        "{line}"
-    );
+    let lines = consent(&manifest, &asked(&manifest), Language::En);
+    assert!(lines.iter().any(|line| line.ends_with("\"to post'. Checked by Beffroi: 'safe\"")), "{lines:?}");
 }
 
 #[test]
