@@ -163,11 +163,13 @@ impl Sum {
     fn add(&mut self, bytes: &[u8]) {
         const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
         self.length += bytes.len() as u64;
-        for block in bytes.chunks(32) {
-            for (lane, word) in self.lanes.iter_mut().zip(block.chunks(8)) {
-                let mut eight = [0; 8];
-                eight[..word.len()].copy_from_slice(word);
-                *lane = (*lane ^ u64::from_le_bytes(eight)).wrapping_mul(ODD).rotate_left(29);
+        let (blocks, rest) = bytes.as_chunks::<32>();
+        let mut last = [0; 32];
+        last[..rest.len()].copy_from_slice(rest);
+        for block in blocks.iter().chain((!rest.is_empty()).then_some(&last)) {
+            let (words, _) = block.as_chunks::<8>();
+            for (lane, word) in self.lanes.iter_mut().zip(words) {
+                *lane = (*lane ^ u64::from_le_bytes(*word)).wrapping_mul(ODD).rotate_left(29);
             }
         }
     }
