@@ -201,6 +201,8 @@ pub enum Command {
 pub enum PluginCommand {
     /// Writes a new plugin project that builds and passes its tests
     New(plugin_dev::NewPlugin),
+    /// Tries the built plugin in the real host: its recordings, and what every plugin of its kind has to pass
+    Test(plugin_dev::TestPlugin),
     /// Puts the manifest into the built component and signs it
     Pack(plugin_dev::PackPlugin),
 }
@@ -351,6 +353,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Said> {
         Command::Feed { place, allow_private } => offline::feed(&place, allow_private, json),
         Command::Functions { definitions, markdown: _ } => offline::functions(definitions.as_deref(), json),
         Command::Plugin { ask: PluginCommand::New(new) } => plugin_dev::new(&new, json),
+        Command::Plugin { ask: PluginCommand::Test(test) } => plugin_dev::test(&test, json),
         Command::Plugin { ask: PluginCommand::Pack(pack) } => plugin_dev::pack(&pack, json),
         Command::Next(next) if offline::is_expression(&next.what) => offline::next(&next, json),
         other => ask::ask(&socket.unwrap_or_else(caller::default_socket), json, other),

@@ -16,6 +16,7 @@ pub mod settings;
 pub mod template;
 #[cfg(test)]
 mod testing;
+pub mod trial;
 mod ward;
 
 pub use registry::{Installed, Plugins, Shown};
