@@ -12,6 +12,7 @@ use crate::delivery::Outbox;
 use crate::domain::{Digest, Json, RunId, Timestamp, WorkflowName};
 use crate::instance::{Current, Instance};
 use crate::network::Network;
+use crate::plugin::install::{self, Hooks, Shelf};
 use crate::problem::{Problem, any_error, perhaps};
 use crate::pulse::Pulse;
 use crate::run::calls;
@@ -87,6 +88,7 @@ pub struct Engine {
     pub pulse: Arc<Pulse>,
     /// Feeds, catalogs, library, channels.
     pub adapters: Arc<Adapters>,
+    network: Arc<dyn Network>,
     scripts: Arc<Scripts>,
     runner: Arc<Runner>,
     outbox: Arc<Outbox>,
@@ -252,8 +254,14 @@ impl Engine {
             current: current.clone(),
         });
         let runner = Arc::new(Runner::new(tools, scripts.clone(), board.clone(), pulse.clone()));
-        let outbox =
-            Arc::new(Outbox::new(store.clone(), clock.clone(), network, adapters.clone(), current.clone(), pulse.clone()));
+        let outbox = Arc::new(Outbox::new(
+            store.clone(),
+            clock.clone(),
+            network.clone(),
+            adapters.clone(),
+            current.clone(),
+            pulse.clone(),
+        ));
         let collector = Mutex::new(Collector::new(store.clone(), clock.clone(), current.clone()));
         let source = Source { file: file.to_owned(), base, files: Mutex::new(files), socket, root };
         let engine = Self {
@@ -263,6 +271,7 @@ impl Engine {
             board,
             pulse,
             adapters,
+            network,
             scripts,
             runner,
             outbox,
@@ -273,6 +282,9 @@ impl Engine {
             stopping: AtomicBool::new(false),
             started: now,
         };
+        if let Err(error) = engine.shelf().tidy() {
+            tracing::warn!("{error}");
+        }
         // Figures are in before the first digest could ask for them.
         engine.collect()?;
         Ok(Arc::new(engine))
@@ -286,6 +298,18 @@ impl Engine {
     /// The configuration file.
     pub fn config_file(&self) -> &Path {
         &self.source.file
+    }
+
+    /// Where plugins are kept, to install and remove them.
+    pub fn shelf(&self) -> Shelf<'_> {
+        Shelf {
+            store: &self.store,
+            folder: install::folder(self.store.path()),
+            network: &*self.network,
+            now: self.clock.now(),
+            language: self.current.get().business.language,
+            hooks: Hooks::default(),
+        }
     }
 
     /// The files whose change means a reload.

@@ -4,6 +4,7 @@
 //! Never: waits, or reaches anything outside its folder.
 
 pub mod channel;
+pub mod component;
 
 use beffroi::clock::Clock;
 use beffroi::config::Base;

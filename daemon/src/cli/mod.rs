@@ -9,6 +9,10 @@ mod demo;
 mod offline;
 mod page;
 mod plugin_dev;
+mod plugin_watch;
+mod plugins;
+
+pub use plugins::{Allow, Plugin, PluginAsk};
 
 use crate::domain::{Json, Timestamp, Zone};
 use crate::schedule::cron::Dst;
@@ -179,12 +183,8 @@ pub enum Command {
     },
     /// Stops the daemon and waits until it has ended
     Stop,
-    /// Makes, tests and packs plugins
-    Plugin {
-        /// What to do
-        #[command(subcommand)]
-        ask: PluginCommand,
-    },
+    /// Installs, shows and removes plugins; makes, tests and packs new ones
+    Plugin(plugins::Plugin),
     /// Prints the reference of the functions that scripts can call
     Functions {
         /// Writes definition files for editors into this folder instead
@@ -194,17 +194,6 @@ pub enum Command {
         #[arg(long, conflicts_with = "definitions")]
         markdown: bool,
     },
-}
-
-/// What can be done with plugins.
-#[derive(Debug, Subcommand)]
-pub enum PluginCommand {
-    /// Writes a new plugin project that builds and passes its tests
-    New(plugin_dev::NewPlugin),
-    /// Tries the built plugin in the real host: its recordings, and what every plugin of its kind has to pass
-    Test(plugin_dev::TestPlugin),
-    /// Puts the manifest into the built component and signs it
-    Pack(plugin_dev::PackPlugin),
 }
 
 /// When something is due.
@@ -352,10 +341,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Said> {
         Command::Check(config) => Ok(offline::check(&config.file(), config.state, json)),
         Command::Feed { place, allow_private } => offline::feed(&place, allow_private, json),
         Command::Functions { definitions, markdown: _ } => offline::functions(definitions.as_deref(), json),
-        Command::Plugin { ask: PluginCommand::New(new) } => plugin_dev::new(&new, json),
-        Command::Plugin { ask: PluginCommand::Test(test) } => plugin_dev::test(&test, json),
-        Command::Plugin { ask: PluginCommand::Pack(pack) } => plugin_dev::pack(&pack, json),
         Command::Next(next) if offline::is_expression(&next.what) => offline::next(&next, json),
+        Command::Plugin(plugin) => plugins::run(&socket.unwrap_or_else(caller::default_socket), json, plugin),
         other => ask::ask(&socket.unwrap_or_else(caller::default_socket), json, other),
     }
 }

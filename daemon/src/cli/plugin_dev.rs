@@ -6,7 +6,7 @@
 use super::Said;
 use super::caller::own_language;
 use crate::domain::PluginName;
-use crate::plugin::package::{self, SigningKey};
+use crate::plugin::package::{self, Package, SigningKey};
 use crate::plugin::rights::question;
 use crate::plugin::manifest;
 use crate::plugin::template::{self, Kind, Tongue};
@@ -113,18 +113,7 @@ fn write_new(path: &Path, bytes: &[u8], executable: bool) -> anyhow::Result<()> 
 /// `beffroi plugin pack`
 pub(super) fn pack(ask: &PackPlugin, as_json: bool) -> anyhow::Result<Said> {
     let project = Project::find(&ask.what, ask.manifest.as_deref())?;
-    let unsigned = project.unsigned()?;
-    let key = match &ask.key {
-        Some(file) => read_key(file)?,
-        None => own_key(&project.folder)?,
-    };
-    let package = package::read(package::sign(&unsigned, &key)?)?;
-    let file = ask.out.clone().unwrap_or_else(|| {
-        let name = format!("{}-{}.wasm", package.manifest.name, package.manifest.version);
-        project.component.with_file_name(name)
-    });
-    let failed = || format!("{} cannot be written. Choose another place with --out", file.display());
-    std::fs::write(&file, &package.bytes).with_context(failed)?;
+    let (file, package) = packed(&project, ask.key.as_deref(), ask.out.as_deref())?;
     let language = own_language();
     let publisher = package.signed()?;
     if as_json {
@@ -160,6 +149,21 @@ pub(super) fn pack(ask: &PackPlugin, as_json: bool) -> anyhow::Result<Said> {
     Ok(Said::good(text))
 }
 
+/// Signs what the build script made, and writes the package.
+pub(super) fn packed(project: &Project, key: Option<&Path>, out: Option<&Path>) -> anyhow::Result<(PathBuf, Package)> {
+    let unsigned = project.unsigned()?;
+    let key = match key {
+        Some(file) => read_key(file)?,
+        None => own_key(&project.folder)?,
+    };
+    let package = package::read(package::sign(&unsigned, &key)?)?;
+    let name = format!("{}-{}.wasm", package.manifest.name, package.manifest.version);
+    let file = out.map_or_else(|| project.component.with_file_name(name), Path::to_owned);
+    let failed = || format!("{} cannot be written. Choose another place with --out", file.display());
+    std::fs::write(&file, &package.bytes).with_context(failed)?;
+    Ok((file, package))
+}
+
 /// `beffroi plugin test`
 pub(super) fn test(ask: &TestPlugin, as_json: bool) -> anyhow::Result<Said> {
     let card = tried(&Project::find(&ask.what, ask.manifest.as_deref())?)?;
@@ -173,7 +177,7 @@ pub(super) fn tried(project: &Project) -> anyhow::Result<Card> {
     let bytes = project.unsigned()?;
     // Compiling takes longer than all the cases, and most trials are of what was tried before.
     let cache = project.component.parent().map(|folder| folder.join("compiled"));
-    trial::run(bytes, Some(&project.folder), cache).map_err(|sentence| anyhow!(sentence))
+    trial::run(bytes, Some(&project.folder), cache, crate::daemon::functions()).map_err(|sentence| anyhow!(sentence))
 }
 
 /// A card for people.

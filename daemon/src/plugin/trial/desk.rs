@@ -8,14 +8,14 @@ use super::remote::{Fate, Whom};
 use super::stage::Stage;
 use super::Case;
 use crate::domain::Json;
-use crate::run::calls;
-use crate::run::function::{Desk, Level, Refusal, Stop};
+use crate::run::function::{Desk, Function, Level, Refusal, Stop};
 use serde_json::{Map, json};
 use std::any::Any;
 use std::collections::BTreeMap;
 
 /// A desk with scripted answers.
 pub(super) struct Scripted {
+    table: &'static [Function],
     answers: BTreeMap<String, Json>,
     refuses: bool,
     steps: BTreeMap<String, Json>,
@@ -24,14 +24,14 @@ pub(super) struct Scripted {
 }
 
 impl Scripted {
-    pub(super) fn new(answers: BTreeMap<String, Json>, refuses: bool) -> Box<Self> {
-        Box::new(Self { answers, refuses, steps: BTreeMap::new(), calls: Vec::new() })
+    pub(super) fn new(table: &'static [Function], answers: BTreeMap<String, Json>, refuses: bool) -> Box<Self> {
+        Box::new(Self { table, answers, refuses, steps: BTreeMap::new(), calls: Vec::new() })
     }
 }
 
 impl Desk for Scripted {
     fn call(&mut self, index: usize, arguments: Vec<Json>) -> Result<Json, Refusal> {
-        let function = &calls::functions()[index];
+        let function = &self.table[index];
         let name = format!("{}-{}", function.space, function.name).replace('_', "-");
         let mut noted = Map::from_iter([("function".to_owned(), json!(name))]);
         noted.extend(function.params.iter().map(|p| p.name.to_owned()).zip(arguments));
@@ -94,7 +94,7 @@ pub(super) fn all(stage: &Stage, cases: &mut Vec<Case>) {
     let scene = || stage.scene(Whom::Nobody, Fate::NotSent);
     // The host's own words for a plugin that broke down name the plugin; its own errors are its own sentences.
     let broke = |sentence: &str| sentence.contains("a defect of the plugin");
-    let run = |refuses: bool, payload: Json| scene().work(Scripted::new(answers.clone(), refuses), payload);
+    let run = |refuses: bool, payload: Json| scene().work(Scripted::new(stage.table, answers.clone(), refuses), payload);
     cases.push(case("workflow", &RUNS, &scene(), |_| match run(false, Json::Null) {
         Err(sentence) => Found::Missing(sentence),
         Ok(_) if answers.is_empty() => Found::Missing("No recording in tests/ has a [desk].".into()),

@@ -15,6 +15,7 @@ mod values;
 
 use super::package::{self, Package};
 use crate::domain::Language;
+use crate::run::function::Function;
 use serde::Serialize;
 use stage::Stage;
 use std::path::{Path, PathBuf};
@@ -95,14 +96,19 @@ impl Card {
     }
 }
 
-/// Tries a package. `project` is where its recordings lie; `cache` keeps it compiled from one trial to the next.
+/// Tries a package. `project` is where its recordings lie; `cache` keeps it compiled from one trial to the next; `table` is what the desk offers.
 ///
 /// # Errors
 /// A sentence: it is no plugin, or a recording cannot be read.
-pub fn run(bytes: Vec<u8>, project: Option<&Path>, cache: Option<PathBuf>) -> Result<Card, String> {
+pub fn run(
+    bytes: Vec<u8>,
+    project: Option<&Path>,
+    cache: Option<PathBuf>,
+    table: &'static [Function],
+) -> Result<Card, String> {
     let package: Package = package::read(bytes).map_err(|refused| refused.0)?;
     let recordings = project.map(recording::all).transpose()?.unwrap_or_default();
-    let stage = Stage::set(&package, cache, recordings)?;
+    let stage = Stage::set(&package, cache, recordings, table)?;
     let mut cases = recorded::all(&stage);
     cases.extend(cases::all(&stage));
     Ok(Card {

@@ -106,7 +106,7 @@ fn ask(scene: &Scene<'_>, recording: &Recording, call: &Recorded, asked: &mut Ve
         "generate" => given(scene.generate(&values::prompt(call.prompt.as_ref()))?, values::generation),
         "notify" => given(scene.notify(delivery, &values::notice(call.notice.as_ref()))?, values::receipt),
         "run" => {
-            let (desk, answer) = scene.work(Scripted::new(recording.desk.clone(), false), call.payload.clone())?;
+            let (desk, answer) = scene.work(Scripted::new(scene.stage.table, recording.desk.clone(), false), call.payload.clone())?;
             *asked = noted(desk);
             answer.map(|line| json!(line)).map_err(|failure| ("error", failure.sentence))
         }

@@ -20,7 +20,7 @@ use crate::plugin::package::Package;
 use crate::plugin::rights;
 use crate::plugin::settings;
 use crate::plugin::ward::Ward;
-use crate::run::function::Desk;
+use crate::run::function::{Desk, Function};
 use crate::secrets::{Secrets, Sources};
 use crate::store::{Mode, Store};
 use serde_json::json;
@@ -40,6 +40,7 @@ pub(super) struct Stage {
     pub(super) manifest: Arc<Manifest>,
     pub(super) abilities: Vec<&'static str>,
     pub(super) recordings: Vec<Recording>,
+    pub(super) table: &'static [Function],
     loaded: Arc<Loaded>,
     clock: SystemClock,
     /// Where the sessions of credentials are kept while the trial goes on.
@@ -48,7 +49,7 @@ pub(super) struct Stage {
 
 /// One scene: a remote, a state, a moment.
 pub(super) struct Scene<'s> {
-    stage: &'s Stage,
+    pub(super) stage: &'s Stage,
     pub(super) remote: Remote,
     pub(super) keep: Keep,
     now: Timestamp,
@@ -57,7 +58,12 @@ pub(super) struct Scene<'s> {
 }
 
 impl Stage {
-    pub(super) fn set(package: &Package, cache: Option<PathBuf>, recordings: Vec<Recording>) -> Result<Self, String> {
+    pub(super) fn set(
+        package: &Package,
+        cache: Option<PathBuf>,
+        recordings: Vec<Recording>,
+        table: &'static [Function],
+    ) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|e| format!("There is no room for a trial: {e}."))?;
         let store = Store::open(&folder.path().join("beffroi.db"), Mode::Inline).map_err(|e| e.to_string())?;
         let clock = Arc::new(SystemClock::new());
@@ -65,14 +71,14 @@ impl Stage {
         let sources = Sources { credentials: None, folder: folder.path().join("secrets"), environment: canary };
         let store = Arc::new(store);
         let secrets = Arc::new(Secrets::new(store.clone(), clock, sources, folder.path()));
-        let host = Host::new(crate::run::calls::functions(), cache, None, Some(secrets));
+        let host = Host::new(table, cache, None, Some(secrets));
         let manifest = Arc::new(package.manifest.clone());
         let bytes = package.bytes.clone();
         let loaded = host
             .load(manifest.clone(), package.digest, || Ok(bytes.to_vec()))
             .map_err(|refused| refused.0.pick(super::language()).to_owned())?;
         let abilities = package.abilities.clone();
-        Ok(Self { manifest, abilities, recordings, loaded: Arc::new(loaded), clock: SystemClock::new(), _folder: folder })
+        Ok(Self { manifest, abilities, recordings, table, loaded: Arc::new(loaded), clock: SystemClock::new(), _folder: folder })
     }
 
     pub(super) fn can(&self, ability: &str) -> bool {
