@@ -9,6 +9,7 @@ mod demo;
 mod offline;
 mod page;
 mod plugin_dev;
+mod plugin_watch;
 mod plugins;
 
 pub use plugins::{Allow, Plugin, PluginAsk};
@@ -202,7 +203,7 @@ pub enum Command {
     },
     /// Stops the daemon and waits until it has ended
     Stop,
-    /// Installs, shows and removes plugins; makes, tests and packs them
+    /// Installs, shows and removes plugins; makes, tests and packs new ones
     Plugin(plugins::Plugin),
     /// Prints the reference of the functions that scripts can call
     Functions {
@@ -213,15 +214,6 @@ pub enum Command {
         #[arg(long, conflicts_with = "definitions")]
         markdown: bool,
     },
-}
-
-/// What authors of plugins do.
-#[derive(Debug, Subcommand)]
-pub enum PluginCommand {
-    /// Writes a new plugin project that builds and passes its tests
-    New(plugin_dev::NewPlugin),
-    /// Puts the manifest into the built component and signs it
-    Pack(plugin_dev::PackPlugin),
 }
 
 /// When something is due.

@@ -7,12 +7,14 @@ use super::Said;
 use super::caller::own_language;
 use crate::domain::PluginName;
 use crate::plugin::manifest;
-use crate::plugin::package::{self, SigningKey};
+use crate::plugin::package::{self, Package, SigningKey};
 use crate::plugin::rights::question;
 use crate::plugin::template::{self, Kind, Tongue};
+use crate::plugin::trial::{self, Card, Verdict};
 use crate::problem::Problem;
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
+use comfy_table::Table;
 use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -50,6 +52,17 @@ pub struct PackPlugin {
     /// The package; else NAME-VERSION.wasm in the project's folder build
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+/// A trial.
+#[derive(Debug, Args)]
+pub struct TestPlugin {
+    /// The project's folder, a component, or a package
+    #[arg(value_name = "DIR|FILE", default_value = ".")]
+    pub what: PathBuf,
+    /// The manifest; else beffroi-plugin.toml of the project
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
 }
 
 /// `beffroi plugin new`
@@ -109,18 +122,7 @@ fn write_new(path: &Path, bytes: &[u8], executable: bool) -> anyhow::Result<()> 
 /// `beffroi plugin pack`
 pub(super) fn pack(ask: &PackPlugin, as_json: bool) -> anyhow::Result<Said> {
     let project = Project::find(&ask.what, ask.manifest.as_deref())?;
-    let unsigned = project.unsigned()?;
-    let key = match &ask.key {
-        Some(file) => read_key(file)?,
-        None => own_key(&project.folder)?,
-    };
-    let package = package::read(package::sign(&unsigned, &key)?)?;
-    let file = ask.out.clone().unwrap_or_else(|| {
-        let name = format!("{}-{}.wasm", package.manifest.name, package.manifest.version);
-        project.component.with_file_name(name)
-    });
-    let failed = || format!("{} cannot be written. Choose another place with --out", file.display());
-    std::fs::write(&file, &package.bytes).with_context(failed)?;
+    let (file, package) = packed(&project, ask.key.as_deref(), ask.out.as_deref())?;
     let language = own_language();
     let publisher = package.signed()?;
     if as_json {
@@ -154,6 +156,75 @@ pub(super) fn pack(ask: &PackPlugin, as_json: bool) -> anyhow::Result<Said> {
         text.push_str(&format!("  {line}\n"));
     }
     Ok(Said::good(text))
+}
+
+/// Signs what the build script made, and writes the package.
+pub(super) fn packed(project: &Project, key: Option<&Path>, out: Option<&Path>) -> anyhow::Result<(PathBuf, Package)> {
+    let unsigned = project.unsigned()?;
+    let key = match key {
+        Some(file) => read_key(file)?,
+        None => own_key(&project.folder)?,
+    };
+    let package = package::read(package::sign(&unsigned, &key)?)?;
+    let name = format!("{}-{}.wasm", package.manifest.name, package.manifest.version);
+    let file = out.map_or_else(|| project.component.with_file_name(name), Path::to_owned);
+    let failed = || format!("{} cannot be written. Choose another place with --out", file.display());
+    std::fs::write(&file, &package.bytes).with_context(failed)?;
+    Ok((file, package))
+}
+
+/// `beffroi plugin test`
+pub(super) fn test(ask: &TestPlugin, as_json: bool) -> anyhow::Result<Said> {
+    let card = tried(&Project::find(&ask.what, ask.manifest.as_deref())?)?;
+    let status = u8::from(card.counts().1 > 0);
+    let text = if as_json { format!("{}\n", json!(card)) } else { shown(&card) };
+    Ok(Said { text, status })
+}
+
+/// Tries what the project's build script made.
+pub(super) fn tried(project: &Project) -> anyhow::Result<Card> {
+    let bytes = project.unsigned()?;
+    // Compiling takes longer than all the cases, and most trials are of what was tried before.
+    let cache = project.component.parent().map(|folder| folder.join("compiled"));
+    trial::run(bytes, Some(&project.folder), cache, crate::daemon::functions()).map_err(|sentence| anyhow!(sentence))
+}
+
+/// A card for people.
+pub(super) fn shown(card: &Card) -> String {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    for case in &card.cases {
+        let word = match case.verdict {
+            Verdict::Passed => "ok",
+            Verdict::Failed { .. } => "FAILED",
+            Verdict::Skipped { .. } => "-",
+        };
+        let took = format!("{:.1} ms", case.took.as_secs_f64() * 1000.0);
+        let requests = if case.requests == 0 { String::new() } else { format!("{} sent", case.requests) };
+        table.add_row([word.to_owned(), case.ability.to_owned(), case.name.clone(), requests, took]);
+    }
+    let mut text = format!(
+        "{} {}: {}, {}\n\n{}\n",
+        card.plugin,
+        card.version,
+        card.abilities.join(", "),
+        size(card.bytes),
+        table.trim_fmt().lines().map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line))).collect::<String>()
+    );
+    for case in &card.cases {
+        match &case.verdict {
+            Verdict::Passed => {}
+            Verdict::Failed { expected, seen, why } => text.push_str(&format!(
+                "FAILED  {}: {}\n        Expected: {expected}\n        Seen: {seen}\n        Why it matters: {why}\n\n",
+                case.ability, case.name
+            )),
+            Verdict::Skipped { reason } => text.push_str(&format!("-       {}: {}. {reason}\n", case.ability, case.name)),
+        }
+    }
+    let (passed, failed, skipped) = card.counts();
+    let rest = if skipped == 0 { String::new() } else { format!(", {skipped} not tried") };
+    text.push_str(&format!("{passed} passed, {failed} failed{rest}\n"));
+    text
 }
 
 /// Where a project keeps the key for trying.

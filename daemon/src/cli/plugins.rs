@@ -5,7 +5,7 @@
 
 use super::caller::{Caller, own_language, part};
 use super::offline::document;
-use super::{Config, PluginCommand, Said, plugin_dev, user};
+use super::{Config, Said, plugin_dev, plugin_watch, user};
 use crate::admin::words::moment_of;
 use crate::clock::{Clock, SystemClock};
 use crate::config;
@@ -41,9 +41,6 @@ pub struct Plugin {
 /// What to do about plugins.
 #[derive(Debug, Subcommand)]
 pub enum PluginAsk {
-    /// What authors do.
-    #[command(flatten)]
-    Author(PluginCommand),
     /// Lists the installed plugins
     List {
         /// Where the plugins are, when no daemon runs
@@ -117,6 +114,14 @@ pub enum PluginAsk {
         #[command(flatten)]
         config: Config,
     },
+    /// Writes a new plugin project that builds and passes its tests
+    New(plugin_dev::NewPlugin),
+    /// Tries the built plugin in the real host: its recordings, and what every plugin of its kind has to pass
+    Test(plugin_dev::TestPlugin),
+    /// Puts the manifest into the built component and signs it
+    Pack(plugin_dev::PackPlugin),
+    /// Builds, tries and installs a plugin after each change
+    Dev(plugin_watch::DevPlugin),
     /// Makes a key to sign plugins with, or shows the public half of one
     Key {
         /// The secret key's file; a new one is made when it is not there
@@ -144,8 +149,10 @@ pub struct Allow {
 /// Carries out a command about plugins.
 pub(super) fn run(socket: &Path, as_json: bool, plugin: Plugin) -> anyhow::Result<Said> {
     match plugin.ask {
-        PluginAsk::Author(PluginCommand::New(new)) => plugin_dev::new(&new, as_json),
-        PluginAsk::Author(PluginCommand::Pack(pack)) => plugin_dev::pack(&pack, as_json),
+        PluginAsk::New(new) => plugin_dev::new(&new, as_json),
+        PluginAsk::Test(test) => plugin_dev::test(&test, as_json),
+        PluginAsk::Pack(pack) => plugin_dev::pack(&pack, as_json),
+        PluginAsk::Dev(dev) => plugin_watch::dev(socket, &dev),
         PluginAsk::Inspect { file } => inspect(&file, as_json),
         PluginAsk::Verify { file, key } => verify(&file, key.as_deref(), as_json),
         PluginAsk::Key { file } => key(&file, as_json),

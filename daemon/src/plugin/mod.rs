@@ -17,6 +17,7 @@ pub mod settings;
 pub mod template;
 #[cfg(test)]
 mod testing;
+pub mod trial;
 mod usable;
 mod ward;
 

@@ -122,6 +122,11 @@ pub fn project(kind: Kind, tongue: Tongue, name: &PluginName, sdk: Option<&Path>
         }
         collect(&CONTRACT, CONTRACT.path(), Path::new("wit/deps/beffroi-plugin"), None, &mut files);
     }
+    if tongue == Tongue::Python {
+        for file in files.iter_mut().filter(|file| file.path == Path::new("beffroi-plugin.toml")) {
+            file.bytes.extend_from_slice(b"\n[limits]\n# The interpreter needs room.\nmemory = \"64 MiB\"\n");
+        }
+    }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files
 }

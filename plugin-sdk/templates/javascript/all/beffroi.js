@@ -44,15 +44,16 @@ export function send(method, url, { credential = null, headers = {}, json, query
     throw unanswered(error, harmless);
   }
   if ((answer.status < 200 || answer.status > 299) && answer.status !== 304) throw refused(answer, harmless);
-  const text = decode(answer.body);
   return {
     status: answer.status,
-    text,
+    get text() {
+      return decode(answer.body);
+    },
     header: (name) => header(answer, name),
     /** What `read` makes of the body as JSON. Whatever it throws means that the answer makes no sense. */
     json(read) {
       try {
-        return read(JSON.parse(text));
+        return read(JSON.parse(decode(answer.body, true)));
       } catch {
         // Said below.
       }
@@ -144,17 +145,20 @@ export function encode(text) {
   return new Uint8Array(bytes);
 }
 
-/** UTF-8 as a text; what is no UTF-8 is replaced. */
-export function decode(bytes) {
+/** UTF-8 as a text; what is no UTF-8 is replaced, or refused when `strict`. */
+export function decode(bytes, strict = false) {
   const letters = [];
   let pending = "";
+  let broken = false;
   for (let at = 0; at < bytes.length; ) {
     const first = bytes[at++];
     const more = first < 0x80 ? 0 : first >= 0xc2 && first < 0xe0 ? 1 : first >= 0xe0 && first < 0xf0 ? 2 : first >= 0xf0 && first < 0xf5 ? 3 : -1;
+    if (more < 0) broken = true;
     let code = more < 0 ? 0xfffd : more === 0 ? first : first & (0x3f >> more);
     for (let left = more; left > 0; left--) {
       if (at >= bytes.length || (bytes[at] & 0xc0) !== 0x80) {
         code = 0xfffd;
+        broken = true;
         break;
       }
       code = (code << 6) | (bytes[at++] & 63);
@@ -166,5 +170,6 @@ export function decode(bytes) {
       letters.length = 0;
     }
   }
+  if (broken && strict) throw new TypeError("no UTF-8");
   return pending + letters.join("");
 }

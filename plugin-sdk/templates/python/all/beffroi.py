@@ -71,13 +71,18 @@ class Answer:
     def __init__(self, answer, harmless):
         self.status = answer.status
         self.headers = {header.name.lower(): header.value for header in answer.headers}
-        self.text = answer.body.decode("utf-8", "replace")
+        self.body = answer.body
         self._harmless = harmless
+
+    @property
+    def text(self):
+        """The body as text; what is no UTF-8 is replaced."""
+        return self.body.decode("utf-8", "replace")
 
     def json(self, read):
         """What `read` makes of the body as JSON. Whatever it raises means that the answer makes no sense."""
         try:
-            return read(json.loads(self.text))
+            return read(json.loads(self.body.decode()))
         except Exception:
             if self._harmless:
                 raise retry(
