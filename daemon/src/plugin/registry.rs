@@ -185,7 +185,7 @@ impl Plugins {
             return Err(lacks(used.plugin.as_str(), ability, language));
         }
         let duty = shelved.duty(used, &loaded, &instance.limits, language)?;
-        Ok(Bridge { loaded, duty, ward: shelved.ward.clone(), now: works.clock.now(), zone, language })
+        Ok(Bridge { loaded, duty, ward: shelved.ward.clone(), now: works.clock.now(), zone, language, records: None })
     }
 
     /// The channel of an account.
@@ -303,3 +303,6 @@ pub(super) fn lacks(name: &str, ability: &str, language: Language) -> Failure {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,7 +61,7 @@ impl PluginWorkflow {
             payload: trigger.payload.to_string(),
         };
         let terms = Terms { desk: Some(desk), ..Terms::default() };
-        let done = bridge.loaded.call(&bridge.duty, call, terms, async |store, instance| {
+        let done = bridge.run(call, terms, async |store, instance| {
             let guest = indices.load(&mut *store, instance)?;
             guest.call_run(&mut *store, &asked).await
         });

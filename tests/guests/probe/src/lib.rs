@@ -32,7 +32,7 @@ fn chance() -> String {
 }
 
 fn asked(error: &http::Error) -> String {
-    format!("{error:?}")
+    format!("{error:?}").trim_start_matches("HttpError::").to_owned()
 }
 
 /// Carries out the order; what it tells is for the test.
@@ -76,6 +76,7 @@ fn act() -> Result<String, Error> {
             println!("out");
             eprintln!("err");
             print!("an unfinished line");
+            drop(std::io::Write::flush(&mut std::io::stdout()));
             Ok("talked".into())
         }
         "look" => {
