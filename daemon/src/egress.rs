@@ -435,6 +435,10 @@ async fn answer(
         if request.body.is_empty() {
             // Without a body there is no telling when the head has left: it counts as sent from the start.
             stage.set(Stage::SENT);
+            if matches!(request.method, Method::POST | Method::PUT | Method::PATCH) {
+                // Many servers refuse a request of these that does not say that it has no body.
+                out.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+            }
         } else {
             *out.body_mut() = Some(reqwest::Body::wrap(Watched { bytes: Some(request.body.clone()), stage: stage.clone() }));
         }

@@ -29,3 +29,4 @@ pub mod script_tests;
 pub mod secrets;
 pub mod service;
 pub mod store;
+mod written;

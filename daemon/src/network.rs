@@ -170,7 +170,7 @@ fn pattern_path(pattern: &str) -> Option<String> {
 
 /// A path with needless escapes undone, so that one path has one form; `None` when a server that undoes more of them than we do
 /// could read it as one that climbs upwards.
-fn plain_path(path: &str) -> Option<String> {
+pub(crate) fn plain_path(path: &str) -> Option<String> {
     let mut read = path.to_owned();
     // Some servers undo escapes twice, and there may be proxies before them.
     for _ in 0..4 {
@@ -345,18 +345,4 @@ impl Network for ScriptedNetwork {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn answers_come_in_order_and_the_last_one_stays() {
-        let net = ScriptedNetwork::new();
-        let ok = |n| Ok(Response { status: n, ..Response::default() });
-        net.answer("GET https://a.example/x", ok(500));
-        net.answer("GET https://a.example/x", ok(200));
-        let ask = || net.send(&Request::get("https://a.example/x?page=2")).expect("scripted").status;
-        assert_eq!([ask(), ask(), ask()], [500, 200, 200]);
-        assert!(matches!(net.send(&Request::get("https://b.example/")), Err(NetworkError::NotSent(_))));
-        assert_eq!(net.requests().len(), 4);
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["domain"],
     &["clock", "problem"],
-    &["network"],
+    &["network", "written"],
     &["kinds", "plugin::manifest", "run::function", "run::wit", "schedule::cron"],
     &["craft", "instance", "store"],
     &["effects", "pulse", "sample", "secrets"],

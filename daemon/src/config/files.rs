@@ -4,10 +4,10 @@
 //! Never: reads feeds, stock or content; the adapters do that when it is their turn.
 
 use super::Base;
-use super::findings::Findings;
-use super::written::Text;
 use crate::domain::Digest;
 use crate::problem::did_you_mean;
+use crate::written::Findings;
+use crate::written::Text;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, ErrorKind, Read as _};

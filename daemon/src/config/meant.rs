@@ -4,11 +4,9 @@
 //! Never: invents a value that a person had to give.
 
 use super::files::{Files, Scripts, Want, plain};
-use super::findings::Findings;
 use super::sections::sections;
 use super::shape;
 use super::workflows::Workflows;
-use super::written::{Piece, Table, Text};
 use super::{Base, Loaded};
 use crate::domain::{AccountName, CatalogName, Currency, FeedName, Language, NotAValue, PersonName, Zone};
 use crate::instance::{
@@ -16,6 +14,8 @@ use crate::instance::{
     Location, NotifierConfig, Person,
 };
 use crate::problem::did_you_mean;
+use crate::written::Findings;
+use crate::written::{Piece, Table, Text};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -57,7 +57,7 @@ pub(super) fn mean(file: &Path, text: &str, base: &Base, findings: &Findings<'_>
     let cut = sections(text, findings);
     let piece = Piece::new(text, &cut.rest);
     let tree = piece.parse(findings);
-    let root = Table::root(&tree, &piece, findings);
+    let root = Table::root(&tree, &piece, findings, &shape::TOP);
     let reader = Reader { files: &files, findings };
 
     let business = reader.business(&root);
@@ -89,7 +89,7 @@ pub(super) fn mean(file: &Path, text: &str, base: &Base, findings: &Findings<'_>
         let ranges: Vec<_> = group.iter().map(|(_, range)| range.clone()).collect();
         let piece = Piece::new(text, &ranges);
         let tree = piece.parse(findings);
-        for (name, table) in Table::root(&tree, &piece, findings).tables("workflows", &shape::WORKFLOW) {
+        for (name, table) in Table::root(&tree, &piece, findings, &shape::TOP).tables("workflows", &shape::WORKFLOW) {
             workflows.read(&name, &table);
         }
     }

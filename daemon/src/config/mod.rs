@@ -5,18 +5,16 @@
 //! Never: runs or checks a script, touches the store, or gives back something half valid.
 
 mod files;
-mod findings;
 mod meant;
 mod sections;
 mod shape;
 #[cfg(test)]
 mod tests;
 mod workflows;
-mod written;
 
 use crate::instance::Instance;
 use crate::problem::{Problem, any_error};
-use findings::Findings;
+use crate::written::Findings;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};

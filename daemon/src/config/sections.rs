@@ -3,8 +3,8 @@
 //! In: the text. Out: the ranges of each workflow's sections, and those of all the rest.
 //! Never: judges what stands in a section, except that it was never closed.
 
-use super::findings::Findings;
 use super::shape::TOP;
+use crate::written::Findings;
 use std::borrow::Cow;
 use std::ops::Range;
 use toml::de::DeTable;

@@ -4,18 +4,7 @@
 //! `config/beffroi.toml` share.
 //! Never: says what a key means; that is `meant`.
 
-/// The keys of one kind of section.
-#[derive(Debug)]
-pub(super) struct Keys {
-    /// The first part of the section's name.
-    pub(super) section: &'static str,
-    /// The key that holds this table, where it is a table inside a section.
-    pub(super) inner: Option<&'static str>,
-    /// What may stand in it.
-    pub(super) keys: &'static [&'static str],
-    /// Whether any other key may, too.
-    pub(super) open: bool,
-}
+use crate::written::Keys;
 
 const fn section(section: &'static str, keys: &'static [&'static str]) -> Keys {
     Keys { section, inner: None, keys, open: false }

@@ -591,10 +591,10 @@ fn every_network_with_limits_stands_in_the_reference() {
 #[test]
 fn amounts_of_memory_read_in_both_languages() {
     for (text, bytes) in [("64MB", 64_000_000), ("64 MiB", 64 << 20), ("1Go", 1_000_000_000), ("512kio", 512 << 10), ("7B", 7)] {
-        assert_eq!(written::parse_size(text), Some(bytes), "{text}");
+        assert_eq!(crate::written::parse_size(text), Some(bytes), "{text}");
     }
     for wrong in ["", "MB", "64", "-1MB", "1.5MB", "99999999999999999999GB", "99999999999999GiB"] {
-        assert_eq!(written::parse_size(wrong), None, "{wrong}");
+        assert_eq!(crate::written::parse_size(wrong), None, "{wrong}");
     }
 }
 

@@ -4,13 +4,13 @@
 //! Never: keeps a part of the tree it read from; a hundred thousand workflows have to fit on a small machine.
 
 use super::files::Scripts;
-use super::findings::Findings;
 use super::meant::{DAY, HOUR, YEAR, name_of, zone_of};
-use super::written::{Table, Text};
 use crate::domain::{AccountName, Json, WorkflowName, Zone};
 use crate::instance::{Account, Budget, Missed, Overlap, Workflow};
 use crate::problem::did_you_mean;
 use crate::schedule::cron::{Dst, Schedule};
+use crate::written::Findings;
+use crate::written::{Table, Text};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::clock::{SimClock, SystemClock};
-use crate::domain::Timestamp;
+use crate::domain::{Secret, Timestamp};
+use crate::network::{Place, Sealed};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::AtomicUsize;
@@ -478,4 +479,311 @@ fn it_can_be_called_and_dropped_inside_a_runtime() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let status = runtime.block_on(async move { egress(&[rule]).send(&Request::get(&url)).map(|r| r.status) });
     assert_eq!(status, Ok(200));
+}
+
+fn place(host: &str, paths: &[&str]) -> Place {
+    let paths = paths.iter().map(|p| (*p).to_owned()).collect();
+    Place { host: host.into(), plain: true, methods: vec!["GET".into()], paths }
+}
+
+fn reach(places: Vec<Place>) -> Option<Arc<Reach>> {
+    Some(Arc::new(Reach { places, of: "bluesky".into() }))
+}
+
+fn sealed(request: Request, headers: &[(&str, &str)]) -> Request {
+    let headers = headers.iter().map(|(n, v)| ((*n).to_owned(), Secret::new(*v))).collect();
+    Request { sealed: Sealed { headers, ..Sealed::default() }, ..request }
+}
+
+/// What must never be told.
+const SECRET: &str = "s3cret-t0ken";
+
+fn silent(answer: &Result<Response, NetworkError>) {
+    assert!(!format!("{answer:?}").contains(SECRET), "{answer:?}");
+    if let Err(error) = answer {
+        assert!(!error.to_string().contains(SECRET), "{error}");
+    }
+}
+
+#[test]
+fn rights_are_checked_before_the_first_byte() {
+    let server = Server::saying(ok("x"));
+    let net = egress(&[server.rule()]);
+    let granted = reach(vec![place(&server.rule(), &["/a/*"])]);
+    let ask = |request: Request| net.send(&Request { reach: granted.clone(), ..request });
+    assert!(ask(Request::get(&server.url("/a/b"))).is_ok());
+    for request in [
+        Request::get(&server.url("/b")),
+        Request::get(&server.url("/a/../b")),
+        Request::get(&server.url("/a/..%2fb")),
+        Request::get("https://example.com/a/b"),
+        post(&server.url("/a/b")),
+        Request { method: "HEAD".into(), ..Request::get(&server.url("/a/b")) },
+    ] {
+        let answer = ask(request);
+        assert!(matches!(&answer, Err(NetworkError::Forbidden(text)) if text.contains("The plugin bluesky")), "{answer:?}");
+    }
+    assert_eq!(server.seen().len(), 1);
+    let nowhere = net.send(&Request { reach: reach(Vec::new()), ..Request::get(&server.url("/")) });
+    assert!(matches!(nowhere, Err(NetworkError::Forbidden(_))), "no place is no right");
+}
+
+#[test]
+fn a_right_to_call_is_no_way_around_the_owners_list_of_private_places() {
+    let server = Server::saying(ok("x"));
+    let everywhere = reach(vec![place(&server.rule(), &["/*"]), place(&format!("localhost:{}", server.port), &["/*"])]);
+    for url in [server.url("/"), format!("http://localhost:{}/", server.port)] {
+        let answer = egress(&[]).send(&Request { reach: everywhere.clone(), ..Request::get(&url) });
+        assert!(matches!(&answer, Err(NetworkError::Forbidden(text)) if text.contains("allow_private")), "{answer:?}");
+    }
+    assert!(server.seen().is_empty());
+}
+
+#[test]
+fn a_redirect_leads_to_granted_places_only_and_the_secret_stays_behind() {
+    let last = Server::saying(ok("there"));
+    for (to, granted) in [("/yes", true), ("/no", false), ("/yes/../no", false), ("/yes%2f..%2fno", false)] {
+        let to = last.url(to);
+        let first = Server::saying(redirect(302, &to));
+        let net = egress(&[first.rule(), last.rule()]);
+        let request = Request {
+            reach: reach(vec![place(&first.rule(), &["/*"]), place(&last.rule(), &["/yes"])]),
+            ..Request::get(&first.url("/")).header("Accept", "text/plain")
+        };
+        let answer = net.send(&sealed(request, &[("Authorization", SECRET), ("X-Key", SECRET), ("Accept-Language", SECRET)]));
+        silent(&answer);
+        assert_eq!(first.seen()[0].matches(SECRET).count(), 3);
+        match answer {
+            Ok(response) if granted => assert_eq!(response.body, b"there"),
+            Err(NetworkError::Forbidden(text)) if !granted => assert!(text.contains("The plugin bluesky"), "{text}"),
+            other => panic!("{to}: {other:?}"),
+        }
+    }
+    let seen = last.seen();
+    assert_eq!(seen.len(), 1);
+    assert!(!seen[0].contains(SECRET) && seen[0].contains("accept: text/plain"), "{}", seen[0]);
+}
+
+#[test]
+fn a_redirect_into_an_ungranted_host_or_a_private_one_is_refused() {
+    let inner = Server::saying(ok("inside"));
+    for (allowed, to) in [(true, inner.url("/")), (false, inner.url("/")), (false, "http://169.254.169.254/latest".to_owned())] {
+        let first = Server::saying(redirect(307, &to));
+        let mut allow = vec![first.rule()];
+        allow.extend(allowed.then(|| inner.rule()));
+        // Where the owner allows the place the rights do not, and where the rights do the owner does not.
+        let mut places = vec![place(&first.rule(), &["/*"])];
+        places.extend((!allowed).then(|| place(&inner.rule(), &["/*"])));
+        places.extend((!allowed).then(|| place("169.254.169.254", &["/*"])));
+        let answer =
+            egress(&allow).send(&sealed(Request { reach: reach(places), ..Request::get(&first.url("/")) }, &[("A", SECRET)]));
+        silent(&answer);
+        assert!(matches!(answer, Err(NetworkError::Forbidden(_))), "{to}: {answer:?}");
+    }
+    assert!(inner.seen().is_empty());
+}
+
+#[test]
+fn a_secret_goes_along_in_the_same_place_and_never_comes_back_after_leaving_it() {
+    let way =
+        Server::new(|nth, _, stream| stream.write_all(&if nth == 1 { redirect(301, "/b") } else { ok("b") }).expect("sent"));
+    let net = egress(&[way.rule()]);
+    net.send(&sealed(Request::get(&way.url("/")), &[("Authorization", SECRET)])).expect("an answer");
+    assert!(way.seen().iter().all(|r| r.contains(SECRET)), "the same scheme, host and port");
+
+    // Out to another port and back again.
+    let (home, away) = (Arc::new(Mutex::new(String::new())), Arc::new(Mutex::new(String::new())));
+    let to_away = away.clone();
+    let first = Server::new(move |nth, _, stream| {
+        let to = to_away.lock().expect("not poisoned").clone();
+        stream.write_all(&if nth == 1 { redirect(302, &to) } else { ok("home") }).expect("sent");
+    });
+    let to_home = home.clone();
+    let second = Server::new(move |_, _, stream| {
+        stream.write_all(&redirect(302, &to_home.lock().expect("not poisoned"))).expect("sent");
+    });
+    *home.lock().expect("not poisoned") = first.url("/back");
+    *away.lock().expect("not poisoned") = second.url("/away");
+    let net = egress(&[first.rule(), second.rule()]);
+    let answer = net.send(&sealed(Request::get(&first.url("/")), &[("Authorization", SECRET)])).expect("an answer");
+    assert_eq!(answer.body, b"home");
+    assert!(first.seen()[0].contains(SECRET) && !first.seen()[1].contains(SECRET) && !second.seen()[0].contains(SECRET));
+}
+
+#[test]
+fn on_the_way_up_to_https_a_secret_stays_behind() {
+    let target = check_url(&Url::parse("https://a.example/").expect("a URL"), &[]).expect("public");
+    let request = sealed(Request::get("http://a.example/").header("Cookie", "x"), &[("Authorization", SECRET)]);
+    let mut request = Prepared::new(&request).expect("good");
+    follow(&mut request, &target, 301, "https://a.example/").expect("the way up");
+    assert!(request.sealed.is_empty() && request.headers.contains_key("cookie"));
+}
+
+#[test]
+fn a_secret_in_the_address_or_body_is_sent_and_not_redirected() {
+    let base = |server: &Server, path: &str| Request::get(&server.url(path));
+    let with_url = |server: &Server| {
+        let url = Some(Secret::new(server.url(&format!("/bot{SECRET}/x?key={SECRET}"))));
+        Request { sealed: Sealed { url, ..Sealed::default() }, ..base(server, "/bot-/x") }
+    };
+    let with_body = |server: &Server| {
+        let body = Some(Secret::new(format!("password={SECRET}")));
+        Request { method: "POST".into(), sealed: Sealed { body, ..Sealed::default() }, ..base(server, "/login") }
+    };
+    let fine = Server::saying(ok("fine"));
+    let net = egress(&[fine.rule()]);
+    assert!(net.send(&with_url(&fine)).is_ok() && net.send(&with_body(&fine)).is_ok());
+    assert!(fine.seen()[0].starts_with(&format!("GET /bot{SECRET}/x?key={SECRET} HTTP/1.1")));
+    assert!(fine.seen()[1].ends_with(&format!("password={SECRET}")));
+    for to in ["/same-place".to_owned(), format!("https://evil.example/{SECRET}"), format!("http://[{SECRET}/")] {
+        for status in [301, 302, 307] {
+            let server = Server::saying(redirect(status, &to));
+            let net = egress(&[server.rule()]);
+            for request in [with_url(&server), with_body(&server), Request { method: "GET".into(), ..with_body(&server) }] {
+                let answer = net.send(&request);
+                silent(&answer);
+                assert!(matches!(answer, Err(NetworkError::Forbidden(_) | NetworkError::Lost(_))), "{answer:?}");
+            }
+            assert_eq!(server.seen().len(), 3);
+        }
+    }
+}
+
+#[test]
+fn no_error_tells_a_secret() {
+    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port that was free").port();
+    let mute = Server::saying("");
+    let half = Server::saying("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this");
+    let noise = Server::saying("nothing like HTTP\r\n\r\n");
+    let bad_gzip = Server::saying("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope");
+    let net = egress(&["127.0.0.1".into()]);
+    for port in [nobody, mute.port, half.port, noise.port, bad_gzip.port] {
+        for method in ["GET", "POST"] {
+            let url = format!("http://127.0.0.1:{port}/");
+            let request = Request {
+                method: method.into(),
+                sealed: Sealed {
+                    headers: vec![("Authorization".into(), Secret::new(SECRET))],
+                    url: Some(Secret::new(format!("{url}{SECRET}"))),
+                    body: Some(Secret::new(SECRET)),
+                },
+                ..Request::get(&url)
+            };
+            assert!(!format!("{request:?}").contains(SECRET));
+            let answer = net.send(&request);
+            assert!(answer.is_err(), "{answer:?}");
+            silent(&answer);
+        }
+    }
+    for wrong in [
+        sealed(Request::get("https://a.example/"), &[("Authorization", "s3cret-t0ken\r\nX: y")]),
+        sealed(Request::get("https://a.example/"), &[("Host", SECRET)]),
+        Request {
+            sealed: Sealed { url: Some(Secret::new(format!("https://{SECRET}.example/"))), ..Sealed::default() },
+            ..Request::get("https://a.example/")
+        },
+        Request {
+            sealed: Sealed { url: Some(Secret::new(format!("https://{SECRET}@a.example/"))), ..Sealed::default() },
+            ..Request::get("https://a.example/")
+        },
+        Request { sealed: Sealed { url: Some(Secret::new(SECRET)), ..Sealed::default() }, ..Request::get("https://a.example/") },
+    ] {
+        let answer = net.send(&wrong);
+        assert!(matches!(answer, Err(NetworkError::Forbidden(_))), "{answer:?}");
+        silent(&answer);
+    }
+}
+
+#[test]
+fn the_plugins_own_header_gives_way_to_the_secret() {
+    let server = Server::saying(ok("x"));
+    let request = Request::get(&server.url("/")).header("authorization", "mine").header("X-Other", "mine");
+    egress(&[server.rule()]).send(&sealed(request, &[("Authorization", SECRET)])).expect("an answer");
+    let seen = server.seen()[0].to_ascii_lowercase();
+    assert_eq!(seen.matches("authorization:").count(), 1, "{seen}");
+    assert!(seen.contains(&format!("authorization: {SECRET}")) && seen.contains("x-other: mine"));
+}
+
+#[test]
+fn a_post_without_a_body_says_so() {
+    let server = Server::saying(ok("x"));
+    egress(&[server.rule()]).send(&Request { method: "POST".into(), ..Request::get(&server.url("/")) }).expect("an answer");
+    assert!(server.seen()[0].to_ascii_lowercase().contains("content-length: 0"), "{}", server.seen()[0]);
+}
+
+/// Answers names from a list, in turn; the last answer stays.
+fn names(answers: Vec<Vec<&str>>) -> (Lookup, Arc<AtomicUsize>) {
+    let parsed: Vec<Vec<std::net::SocketAddr>> = answers
+        .into_iter()
+        .map(|a| a.into_iter().map(|ip| (ip.parse::<std::net::IpAddr>().expect("an address"), 0).into()).collect())
+        .collect();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let lookup: Lookup = Arc::new(move |_| {
+        let nth = count.fetch_add(1, Ordering::SeqCst);
+        let answer = parsed[nth.min(parsed.len() - 1)].clone();
+        Box::pin(async move { Ok(answer) })
+    });
+    (lookup, asked)
+}
+
+/// A server on another address of this machine than 127.0.0.1, which stands for a public one, and its port.
+fn elsewhere(answer: Vec<u8>) -> (u16, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.2:0").expect("a free port");
+    let (port, seen) = (listener.local_addr().expect("bound").port(), Arc::new(Mutex::new(Vec::new())));
+    let log = seen.clone();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let act = |_: usize, _: &str, stream: &mut TcpStream| {
+                let _ = stream.write_all(&answer);
+                let _ = stream.shutdown(Shutdown::Both);
+            };
+            serve(stream, &act, &log);
+        }
+    });
+    (port, seen)
+}
+
+#[test]
+fn of_a_mixed_answer_only_the_permitted_addresses_are_connected() {
+    let (port, seen) = elsewhere(ok("outside"));
+    // Nobody may connect here, though the name leads here first.
+    let inside = TcpListener::bind(("127.0.0.1", port)).expect("the same port on another address");
+    inside.set_nonblocking(true).expect("set");
+    let (lookup, _) = names(vec![vec!["127.0.0.1", "10.0.0.1", "127.0.0.2", "::1"]]);
+    let net = Egress::asking(&rules(&[format!("127.0.0.2:{port}")]), Arc::new(SystemClock::new()), lookup).expect("good rules");
+    let url = format!("http://mixed.example:{port}/");
+    for request in [Request::get(&url), post(&url)] {
+        assert_eq!(net.send(&request).expect("an answer").body, b"outside");
+    }
+    assert_eq!(seen.lock().expect("not poisoned").len(), 2);
+    assert!(inside.accept().is_err(), "the private address was connected");
+}
+
+#[test]
+fn a_name_that_turns_private_between_two_answers_is_not_followed() {
+    let (port, seen) = elsewhere(ok("outside"));
+    let inside = TcpListener::bind(("127.0.0.1", port)).expect("the same port on another address");
+    inside.set_nonblocking(true).expect("set");
+    let (lookup, asked) = names(vec![vec!["127.0.0.2"], vec!["127.0.0.1"]]);
+    let net = Egress::asking(&rules(&[format!("127.0.0.2:{port}")]), Arc::new(SystemClock::new()), lookup).expect("good rules");
+    let url = format!("http://rebinding.example:{port}/");
+    assert_eq!(net.send(&post(&url)).expect("an answer").body, b"outside");
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "what was checked is what was connected: nobody asked twice");
+    let answer = net.send(&post(&url));
+    assert!(matches!(&answer, Err(NetworkError::Forbidden(text)) if text.contains("127.0.0.1")), "{answer:?}");
+    assert_eq!(seen.lock().expect("not poisoned").len(), 1);
+    assert!(inside.accept().is_err(), "the private address was connected");
+}
+
+#[test]
+fn a_redirect_to_a_name_that_leads_inside_is_refused() {
+    let inner = Server::saying(ok("inside"));
+    let first = Server::saying(redirect(302, &format!("http://sly.example:{}/", inner.port)));
+    let (lookup, _) = names(vec![vec!["127.0.0.1"]]);
+    let net = Egress::asking(&rules(&[first.rule()]), Arc::new(SystemClock::new()), lookup).expect("good rules");
+    let everywhere = vec![place(&first.rule(), &["/*"]), place(&format!("sly.example:{}", inner.port), &["/*"])];
+    let answer = net.send(&Request { reach: reach(everywhere), ..Request::get(&first.url("/")) });
+    assert!(matches!(&answer, Err(NetworkError::Forbidden(text)) if text.contains("sly.example")), "{answer:?}");
+    assert!(inner.seen().is_empty());
 }

@@ -1,7 +1,13 @@
 //! What a plugin says of itself: who it is, where it wants to call, with which credentials, and what the owner fills in.
 //!
-//! In: the text of `beffroi-plugin.toml`, which is also what the package carries. Out: a [`Manifest`].
+//! In: the text of `beffroi-plugin.toml`, which is also what the package carries. Out: a [`Manifest`], or every problem with its place.
 //! Never: grants anything. A manifest only asks.
+
+mod read;
+#[cfg(test)]
+mod tests;
+
+pub use read::{covers, parse, version};
 
 use crate::domain::{Currency, Json, Language, PluginName};
 use std::time::Duration;

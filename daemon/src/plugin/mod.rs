@@ -6,7 +6,15 @@
 //! secret; or lets its defect become the daemon's.
 
 mod absent;
+pub mod bridge;
+pub mod host;
 pub mod manifest;
+pub mod package;
 mod registry;
+pub mod rights;
+pub mod settings;
+#[cfg(test)]
+mod testing;
+mod ward;
 
-pub use registry::Plugins;
+pub use registry::{Installed, Plugins, Reaches, Shown};

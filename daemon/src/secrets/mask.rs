@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// What stands where a secret stood.
 const STARS: &str = "***";
@@ -22,36 +22,29 @@ const REMEMBERED: usize = 4;
 
 /// Whether there is anything to look for.
 static ANY: AtomicBool = AtomicBool::new(false);
-/// One list for the whole process: the log is the whole process's, too.
-static KNOWN: RwLock<Known> = RwLock::new(Known { values: BTreeMap::new(), forms: Vec::new() });
-
-struct Known {
-    /// The latest values by what they are of.
-    values: BTreeMap<String, VecDeque<Secret>>,
-    /// All that must not be seen, longest first.
-    forms: Vec<String>,
-}
+/// The latest values by what they are of. One list for the whole process: the log is the whole process's, too.
+static VALUES: Mutex<BTreeMap<String, VecDeque<Secret>>> = Mutex::new(BTreeMap::new());
+/// All that must not be seen, longest first. Only ever replaced whole: what is logged while a secret is learnt must not wait.
+static FORMS: RwLock<Option<Arc<[String]>>> = RwLock::new(None);
 
 /// Takes a secret into the list. `of` says what it is of: the next values of the same push the oldest ones out.
-pub(super) fn learn(of: &str, secret: &Secret) {
-    if secret.expose().len() < SHORTEST || knows(of, secret) {
+pub fn learn(of: &str, secret: &Secret) {
+    if secret.expose().len() < SHORTEST {
         return;
     }
-    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
-    let values = known.values.entry(of.to_owned()).or_default();
+    let mut all = VALUES.lock().unwrap_or_else(PoisonError::into_inner);
+    let values = all.entry(of.to_owned()).or_default();
+    if values.front() == Some(secret) {
+        return;
+    }
     values.retain(|v| v != secret);
     values.push_front(secret.clone());
     values.truncate(REMEMBERED);
-    let mut forms: Vec<String> = known.values.values().flatten().flat_map(|s| forms(s.expose())).collect();
-    forms.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-    forms.dedup();
-    known.forms = forms;
+    let mut found: Vec<String> = all.values().flatten().flat_map(|s| forms(s.expose())).collect();
+    found.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+    found.dedup();
+    *FORMS.write().unwrap_or_else(PoisonError::into_inner) = Some(found.into());
     ANY.store(true, Ordering::Release);
-}
-
-fn knows(of: &str, secret: &Secret) -> bool {
-    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
-    known.values.get(of).and_then(VecDeque::front) == Some(secret)
 }
 
 /// The text with every known secret replaced.
@@ -59,8 +52,8 @@ pub fn mask(text: &str) -> Cow<'_, str> {
     if !ANY.load(Ordering::Acquire) {
         return Cow::Borrowed(text);
     }
-    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
-    hide(text, known.forms.iter().map(String::as_str))
+    let forms = FORMS.read().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default();
+    hide(text, forms.iter().map(String::as_str))
 }
 
 /// The text with all of these replaced. Where two of them overlap, both are covered whole.
@@ -126,6 +119,8 @@ pub(super) fn forms(secret: &str) -> Vec<String> {
         hex,
     ];
     all.extend(inside_base64(secret.as_bytes()));
+    // The journal takes a text line by line.
+    all.extend(secret.lines().map(str::to_owned));
     all.retain(|form| form.len() >= SHORTEST);
     all.sort_unstable();
     all.dedup();
@@ -195,6 +190,12 @@ mod tests {
             assert!(out.contains("before ") && out.contains(STARS) && out.contains(" after"), "{out}");
             assert!(!out.contains("rd") && !out.contains(&written), "{written}: {out}");
         }
+    }
+
+    #[test]
+    fn a_secret_of_several_lines_is_hidden_line_by_line() {
+        let out = hidden("<3>first line\n<3>second line\n", "first line\nsecond line\n");
+        assert_eq!(out, "<3>***\n<3>***\n");
     }
 
     #[test]

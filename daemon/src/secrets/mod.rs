@@ -10,7 +10,7 @@ mod seal;
 mod session;
 mod source;
 
-pub use mask::mask;
+pub use mask::{learn as hide_from_now_on, mask};
 pub use source::{Environment, Sources};
 
 use crate::clock::Clock;

@@ -7,7 +7,7 @@
 use super::exchange::{self, Outcome};
 use super::{SecretError, SecretUse, Secrets, apply, bound, keep_back, mask};
 use crate::domain::{Digest, Json, PluginName, Secret, Timestamp};
-use crate::network::{Network, Place, Request, Response};
+use crate::network::{Network, Place, Request, Response, plain_path};
 use crate::plugin::manifest::{Credential, Session};
 use crate::store::{Change, Op, PluginOp, plugins};
 use std::collections::HashMap;
@@ -160,7 +160,13 @@ impl<'a> Use<'a> {
 
     /// Refuses a plugin's own request to where tokens are given: the answer would hold them.
     pub(super) fn not_for_guests(&self, url: &Url) -> Result<(), SecretError> {
-        if self.exchanges.iter().all(|e| e.path() != url.path()) {
+        // Compared as a lenient server would read it.
+        let read = |url: &Url| {
+            let path = plain_path(url.path())?.to_ascii_lowercase();
+            Some(path.split('/').filter(|s| !s.is_empty()).map(str::to_owned).collect::<Vec<_>>())
+        };
+        let asked = read(url);
+        if asked.is_some() && self.exchanges.iter().all(|e| read(e) != asked) {
             return Ok(());
         }
         let (name, path) = (&self.credential.name, url.path());

@@ -1,10 +1,13 @@
-//! The configuration as people wrote it: tables, keys and values, each with its place in the file.
+//! TOML as people wrote it: tables, keys and values, each with its place in the file.
 //!
-//! In: the text of `beffroi.toml`. Out: tables that give typed values, and findings about whatever is not as it should be.
+//! In: the text of a configuration or of a plugin's manifest, and the keys each of its sections may have. Out: tables that give
+//! typed values, and findings about whatever is not as it should be.
 //! Never: stops at the first finding, or holds more than the part of the file that is being read.
 
-use super::findings::Findings;
-use super::shape::{self, Keys};
+mod findings;
+
+pub(crate) use findings::Findings;
+
 use crate::domain::{parse_span, show_span};
 use crate::problem::did_you_mean;
 use std::borrow::Cow;
@@ -18,7 +21,7 @@ use toml::de::{DeTable, DeValue};
 ///
 /// The workflows are read one after the other, because the tree of a hundred thousand tables takes several times the memory of
 /// everything that is kept of them.
-pub(super) struct Piece<'t> {
+pub(crate) struct Piece<'t> {
     text: Cow<'t, str>,
     /// Where stretches of `text` begin, there and in the file.
     map: Vec<(usize, usize)>,
@@ -26,7 +29,7 @@ pub(super) struct Piece<'t> {
 
 impl<'t> Piece<'t> {
     /// These stretches of the file, one after the other.
-    pub(super) fn new(file: &'t str, ranges: &[Range<usize>]) -> Self {
+    pub(crate) fn new(file: &'t str, ranges: &[Range<usize>]) -> Self {
         let adjacent = ranges.windows(2).all(|pair| pair[0].end == pair[1].start);
         if let (Some(first), Some(last), true) = (ranges.first(), ranges.last(), adjacent) {
             return Self { text: Cow::Borrowed(&file[first.start..last.end]), map: vec![(0, first.start)] };
@@ -49,7 +52,7 @@ impl<'t> Piece<'t> {
     }
 
     /// The tables of this piece, as far as they can be read; syntax errors become findings.
-    pub(super) fn parse(&self, findings: &Findings<'_>) -> DeTable<'_> {
+    pub(crate) fn parse(&self, findings: &Findings<'_>) -> DeTable<'_> {
         let (document, errors) = DeTable::parse_recoverable(&self.text);
         for error in errors {
             let range = error.span().unwrap_or(0..0);
@@ -63,16 +66,16 @@ impl<'t> Piece<'t> {
 
 /// A text and where its literal stands in the file.
 #[derive(Clone)]
-pub(super) struct Text<'p> {
+pub(crate) struct Text<'p> {
     /// What it says.
-    pub(super) value: &'p str,
+    pub(crate) value: &'p str,
     /// The place of the literal, quotes included.
-    pub(super) at: Range<usize>,
+    pub(crate) at: Range<usize>,
 }
 
 impl Text<'_> {
     /// The place of a part of this text. With escapes in the literal it cannot be told, and the whole literal is meant.
-    pub(super) fn part(&self, file: &str, part: Range<usize>) -> Range<usize> {
+    pub(crate) fn part(&self, file: &str, part: Range<usize>) -> Range<usize> {
         let literal = file.get(self.at.clone()).unwrap_or_default();
         let quotes = if literal.starts_with("\"\"\"") || literal.starts_with("'''") { 3 } else { 1 };
         let inner = literal.get(quotes..literal.len().saturating_sub(quotes));
@@ -81,6 +84,19 @@ impl Text<'_> {
         }
         self.at.start + quotes + part.start..self.at.start + quotes + part.end
     }
+}
+
+/// The keys of one kind of section.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    /// The first part of the section's name; with brackets around it for one that may stand several times.
+    pub(crate) section: &'static str,
+    /// The key that holds this table, where it is a table inside a section.
+    pub(crate) inner: Option<&'static str>,
+    /// What may stand in it.
+    pub(crate) keys: &'static [&'static str],
+    /// Whether any other key may, too.
+    pub(crate) open: bool,
 }
 
 /// How people name a table: `[accounts.facebook]`.
@@ -103,10 +119,10 @@ impl fmt::Display for Label<'_> {
 }
 
 /// One table, with the keys it may have.
-pub(super) struct Table<'p> {
+pub(crate) struct Table<'p> {
     table: &'p DeTable<'p>,
     /// The place of its name.
-    pub(super) at: Range<usize>,
+    pub(crate) at: Range<usize>,
     label: Label<'p>,
     /// Known keys that unknown ones were perhaps meant to be.
     suggested: Vec<&'static str>,
@@ -117,24 +133,24 @@ pub(super) struct Table<'p> {
 type Value<'p> = Spanned<DeValue<'p>>;
 
 impl<'p> Table<'p> {
-    /// The top level of a piece. Its unknown keys become findings.
-    pub(super) fn root(table: &'p DeTable<'p>, piece: &'p Piece<'p>, findings: &'p Findings<'p>) -> Self {
-        let root =
-            Self { table, at: 0..0, label: Label { keys: &shape::TOP, name: None }, suggested: Vec::new(), piece, findings };
+    /// The top level of a piece, with the sections there are. Its unknown keys become findings.
+    pub(crate) fn root(table: &'p DeTable<'p>, piece: &'p Piece<'p>, findings: &'p Findings<'p>, top: &'static Keys) -> Self {
+        let root = Self { table, at: 0..0, label: Label { keys: top, name: None }, suggested: Vec::new(), piece, findings };
         for (key, value) in table {
-            if shape::TOP.keys.contains(&key.get_ref().as_ref()) {
+            if top.keys.contains(&key.get_ref().as_ref()) {
                 continue;
             }
             let (at, written) = (piece.place(key.span()), key.get_ref().as_ref());
             // Both may follow from a header that could not be read.
-            if !value.get_ref().is_table() {
-                let help = "Write it below the section it belongs to, such as [business].";
+            if !value.get_ref().is_table() && !is_sections(value.get_ref()) {
+                let help =
+                    format!("Write it below the section it belongs to, such as [{}].", top.keys.first().unwrap_or(&"name"));
                 findings.dependent(at, format!("\"{written}\" stands in no section."), help);
                 continue;
             }
-            let help = match did_you_mean(written, shape::TOP.keys.iter().copied()) {
+            let help = match did_you_mean(written, top.keys.iter().copied()) {
                 Some(near) => format!("Did you mean [{near}]?"),
-                None => format!("Known sections: [{}].", shape::TOP.keys.join("], [")),
+                None => format!("Known sections: [{}].", top.keys.join("], [")),
             };
             findings.dependent(at, format!("There is no section [{written}]."), help);
         }
@@ -170,13 +186,13 @@ impl<'p> Table<'p> {
     }
 
     /// A table under this one.
-    pub(super) fn table(&self, key: &'static str, keys: &'static Keys) -> Option<Self> {
+    pub(crate) fn table(&self, key: &'static str, keys: &'static Keys) -> Option<Self> {
         let (name, value) = self.table.get_key_value(key)?;
         self.open(self.piece.place(name.span()), value, keys, self.label.name)
     }
 
     /// The tables under `key`, by name: `[accounts.facebook]`, `[accounts.linkedin]`.
-    pub(super) fn tables(&self, key: &'static str, keys: &'static Keys) -> Vec<(Text<'p>, Self)> {
+    pub(crate) fn tables(&self, key: &'static str, keys: &'static Keys) -> Vec<(Text<'p>, Self)> {
         let Some(value) = self.table.get(key) else { return Vec::new() };
         let DeValue::Table(all) = value.get_ref() else {
             self.findings.dependent(
@@ -195,8 +211,34 @@ impl<'p> Table<'p> {
             .collect()
     }
 
+    /// The tables that stand under `[[key]]`, in order.
+    pub(crate) fn rows(&self, key: &'static str, keys: &'static Keys) -> Vec<Self> {
+        let Some((name, value)) = self.table.get_key_value(key) else { return Vec::new() };
+        let at = self.piece.place(name.span());
+        let DeValue::Array(all) = value.get_ref() else {
+            let message = format!("[[{key}]] is a section that may stand several times, not {}.", kind(value.get_ref()));
+            self.findings.dependent(at, message, format!("Write [[{key}]], with double brackets."));
+            return Vec::new();
+        };
+        all.iter()
+            .filter_map(|row| {
+                // The first key of a row tells rows apart better than the name they share.
+                let first =
+                    row.get_ref().as_table().and_then(|table| table.keys().map(Spanned::span).min_by_key(|span| span.start));
+                let place = first.map_or_else(|| at.clone(), |span| self.piece.place(span));
+                self.open(place, row, keys, None)
+            })
+            .collect()
+    }
+
+    /// Any value as JSON, with its place; findings about what JSON cannot hold.
+    pub(crate) fn any(&self, key: &'static str) -> Option<(serde_json::Value, Range<usize>)> {
+        let value = self.find(key)?;
+        Some((self.to_json(value)?, self.piece.place(value.span())))
+    }
+
     /// Keys and texts of a table whose keys are free.
-    pub(super) fn entries(&self) -> Vec<(Text<'p>, Text<'p>)> {
+    pub(crate) fn entries(&self) -> Vec<(Text<'p>, Text<'p>)> {
         self.table
             .iter()
             .filter_map(|(key, value)| {
@@ -207,28 +249,38 @@ impl<'p> Table<'p> {
             .collect()
     }
 
+    /// How people name this table.
+    pub(crate) fn label(&self) -> String {
+        self.label.to_string()
+    }
+
+    /// Whether the key holds a list with nothing in it.
+    pub(crate) fn is_empty_list(&self, key: &'static str) -> bool {
+        self.find(key).and_then(|value| value.get_ref().as_array()).is_some_and(|list| list.is_empty())
+    }
+
     fn find(&self, key: &'static str) -> Option<&'p Value<'p>> {
         debug_assert!(self.label.keys.keys.contains(&key), "{key} is missing among the keys of {}", self.label);
         self.table.get(key)
     }
 
     /// Whether the key was written.
-    pub(super) fn has(&self, key: &'static str) -> bool {
+    pub(crate) fn has(&self, key: &'static str) -> bool {
         self.find(key).is_some()
     }
 
     /// Whether the key was written, or one that was perhaps meant to be it.
-    pub(super) fn has_or_nearly(&self, key: &'static str) -> bool {
+    pub(crate) fn has_or_nearly(&self, key: &'static str) -> bool {
         self.has(key) || self.suggested.contains(&key)
     }
 
     /// The place of a key's value, or of the table's name when the key was not written.
-    pub(super) fn place(&self, key: &'static str) -> Range<usize> {
+    pub(crate) fn place(&self, key: &'static str) -> Range<usize> {
         self.find(key).map_or_else(|| self.at.clone(), |value| self.piece.place(value.span()))
     }
 
     /// The value as JSON; findings about what JSON cannot hold.
-    pub(super) fn json(&self, key: &'static str) -> Option<serde_json::Value> {
+    pub(crate) fn json(&self, key: &'static str) -> Option<serde_json::Value> {
         let value = self.find(key)?;
         if !value.get_ref().is_table() {
             self.wrong(key, value, "a table", "{ key = \"value\" }");
@@ -297,7 +349,7 @@ impl<'p> Table<'p> {
     }
 
     /// A text; an empty one is a finding.
-    pub(super) fn text(&self, key: &'static str) -> Option<Text<'p>> {
+    pub(crate) fn text(&self, key: &'static str) -> Option<Text<'p>> {
         let text = self.text_of(key, self.find(key)?, "a text")?;
         if text.value.trim().is_empty() {
             self.findings.error(
@@ -311,7 +363,7 @@ impl<'p> Table<'p> {
     }
 
     /// A text that must be there; `remedy` says what to write when it is not.
-    pub(super) fn required(&self, key: &'static str, remedy: &str) -> Option<Text<'p>> {
+    pub(crate) fn required(&self, key: &'static str, remedy: &str) -> Option<Text<'p>> {
         if !self.has_or_nearly(key) {
             self.findings.dependent(self.at.clone(), format!("{} has no \"{key}\".", self.label), remedy);
             return None;
@@ -320,7 +372,7 @@ impl<'p> Table<'p> {
     }
 
     /// A list of texts.
-    pub(super) fn texts(&self, key: &'static str) -> Vec<Text<'p>> {
+    pub(crate) fn texts(&self, key: &'static str) -> Vec<Text<'p>> {
         match self.find(key) {
             None => Vec::new(),
             Some(value) => match value.get_ref() {
@@ -344,7 +396,7 @@ impl<'p> Table<'p> {
     }
 
     /// A text, or a list of several.
-    pub(super) fn one_or_more(&self, key: &'static str) -> Vec<Text<'p>> {
+    pub(crate) fn one_or_more(&self, key: &'static str) -> Vec<Text<'p>> {
         match self.find(key).map(|value| (value, value.get_ref())) {
             Some((value, DeValue::String(_))) => self.element(key, value).into_iter().collect(),
             _ => self.texts(key),
@@ -372,7 +424,7 @@ impl<'p> Table<'p> {
     }
 
     /// A length of time.
-    pub(super) fn span(&self, key: &'static str, within: RangeInclusive<Duration>, default: Duration) -> Duration {
+    pub(crate) fn span(&self, key: &'static str, within: RangeInclusive<Duration>, default: Duration) -> Duration {
         let Some(value) = self.find(key) else { return default };
         let DeValue::String(text) = value.get_ref() else {
             let example = match value.get_ref() {
@@ -403,12 +455,12 @@ impl<'p> Table<'p> {
     }
 
     /// A whole number.
-    pub(super) fn number(&self, key: &'static str, within: RangeInclusive<u64>, default: u64) -> u64 {
+    pub(crate) fn number(&self, key: &'static str, within: RangeInclusive<u64>, default: u64) -> u64 {
         self.number_if(key, within, default).unwrap_or(default)
     }
 
     /// A whole number, `None` when it was not written; `example` stands in the remedy.
-    pub(super) fn number_if(&self, key: &'static str, within: RangeInclusive<u64>, example: u64) -> Option<u64> {
+    pub(crate) fn number_if(&self, key: &'static str, within: RangeInclusive<u64>, example: u64) -> Option<u64> {
         let value = self.find(key)?;
         let DeValue::Integer(number) = value.get_ref() else {
             self.wrong(key, value, "a whole number", &example.to_string());
@@ -428,7 +480,7 @@ impl<'p> Table<'p> {
     }
 
     /// A number that need not be whole.
-    pub(super) fn decimal(&self, key: &'static str, within: RangeInclusive<f64>, default: f64) -> f64 {
+    pub(crate) fn decimal(&self, key: &'static str, within: RangeInclusive<f64>, default: f64) -> f64 {
         let Some(value) = self.find(key) else { return default };
         let read = match value.get_ref() {
             DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok().map(|n| n as f64),
@@ -450,7 +502,7 @@ impl<'p> Table<'p> {
     }
 
     /// True or false.
-    pub(super) fn flag(&self, key: &'static str, default: bool) -> bool {
+    pub(crate) fn flag(&self, key: &'static str, default: bool) -> bool {
         match self.find(key) {
             None => default,
             Some(value) => match value.get_ref() {
@@ -464,7 +516,7 @@ impl<'p> Table<'p> {
     }
 
     /// An amount of memory: `64MB`, `64MiB`, `512kB`, `1GB`.
-    pub(super) fn size(&self, key: &'static str, within: RangeInclusive<usize>, default: usize) -> usize {
+    pub(crate) fn size(&self, key: &'static str, within: RangeInclusive<usize>, default: usize) -> usize {
         let Some(value) = self.find(key) else { return default };
         let DeValue::String(text) = value.get_ref() else {
             self.wrong(key, value, "an amount of memory such as \"64MB\"", "\"64MB\"");
@@ -490,12 +542,12 @@ impl<'p> Table<'p> {
     }
 
     /// One of a few words.
-    pub(super) fn choice<T: Copy>(&self, key: &'static str, words: &[(&'static str, T)], default: T) -> T {
+    pub(crate) fn choice<T: Copy>(&self, key: &'static str, words: &[(&'static str, T)], default: T) -> T {
         self.text(key).and_then(|text| self.pick(key, &text, words)).unwrap_or(default)
     }
 
     /// One of a few words, for a text that was read already.
-    pub(super) fn pick<T: Copy>(&self, key: &str, text: &Text<'_>, words: &[(&'static str, T)]) -> Option<T> {
+    pub(crate) fn pick<T: Copy>(&self, key: &str, text: &Text<'_>, words: &[(&'static str, T)]) -> Option<T> {
         let found = words.iter().find(|(word, _)| *word == text.value).map(|(_, value)| *value);
         if found.is_none() {
             let known = || words.iter().map(|(word, _)| *word);
@@ -508,6 +560,11 @@ impl<'p> Table<'p> {
         }
         found
     }
+}
+
+/// Whether this is what `[[name]]` makes.
+fn is_sections(value: &DeValue<'_>) -> bool {
+    value.as_array().is_some_and(|rows| !rows.is_empty() && rows.iter().all(|row| row.get_ref().is_table()))
 }
 
 /// Whether a text would be what the example is, if it had no quotes.
@@ -535,7 +592,7 @@ fn kind(value: &DeValue<'_>) -> &'static str {
 }
 
 /// Reads `64MB` (powers of ten), `64MiB` (powers of two), French `64Mo` and `64Mio`, and bare bytes `4096B`.
-pub(super) fn parse_size(text: &str) -> Option<usize> {
+pub(crate) fn parse_size(text: &str) -> Option<usize> {
     let text = text.trim();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let number: usize = text[..digits].parse().ok()?;
@@ -588,7 +645,10 @@ fn sentence(message: &str, raw: &str, after: &str) -> (String, String) {
         "unclosed table" => {
             ("The \"]\" after the name of this section is missing.".into(), "Write [section] or [section.name].".into())
         }
-        "unclosed array table" => ("The \"]]\" is missing here.".into(), "Write [section.name], with single brackets.".into()),
+        "unclosed array table" => (
+            "The \"]]\" is missing here.".into(),
+            "Write [section.name], or [[section]] where it may stand several times.".into(),
+        ),
         "unquoted keys cannot be empty" => ("There is no key before the \"=\".".into(), "Write key = \"value\".".into()),
         "invalid unquoted key" if raw == ":" => {
             ("A key and its value are joined by \"=\", not \":\".".into(), "Write key = \"value\".".into())

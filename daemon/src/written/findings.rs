@@ -1,4 +1,4 @@
-//! What is not as it should be in the configuration, collected until everything was read.
+//! What is not as it should be in what a person wrote, collected until everything was read.
 //!
 //! In: places, sentences and remedies, in any order. Out: problems in the order of the file, with line, column and excerpt.
 //! Never: reports what only follows from another problem.
@@ -36,19 +36,19 @@ struct Finding {
 
 /// The findings so far. Readers share it, so it is written to through a shared reference.
 #[derive(Debug)]
-pub(super) struct Findings<'t> {
+pub(crate) struct Findings<'t> {
     text: &'t str,
     list: RefCell<Vec<Finding>>,
 }
 
 impl<'t> Findings<'t> {
     /// None so far, about this text.
-    pub(super) fn new(text: &'t str) -> Self {
+    pub(crate) fn new(text: &'t str) -> Self {
         Self { text, list: RefCell::default() }
     }
 
     /// The text of the file.
-    pub(super) fn text(&self) -> &'t str {
+    pub(crate) fn text(&self) -> &'t str {
         self.text
     }
 
@@ -57,12 +57,12 @@ impl<'t> Findings<'t> {
     }
 
     /// Something wrong with what was written at a place.
-    pub(super) fn error(&self, at: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn error(&self, at: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
         self.add(Nature::Value, at, message, help);
     }
 
     /// The same, from sentences of which the last is the remedy.
-    pub(super) fn sentences(&self, at: Range<usize>, text: &str) {
+    pub(crate) fn sentences(&self, at: Range<usize>, text: &str) {
         match text.rsplit_once(". ") {
             Some((message, help)) => self.error(at, format!("{message}."), help),
             None => self.error(at, text, ""),
@@ -70,22 +70,22 @@ impl<'t> Findings<'t> {
     }
 
     /// Something that does not parse.
-    pub(super) fn syntax(&self, at: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn syntax(&self, at: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
         self.add(Nature::Syntax, at, message, help);
     }
 
     /// Something that is missing or refers to nothing.
-    pub(super) fn dependent(&self, at: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn dependent(&self, at: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
         self.add(Nature::Dependent, at, message, help);
     }
 
     /// Something that works, but probably not as meant.
-    pub(super) fn doubt(&self, at: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn doubt(&self, at: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
         self.add(Nature::Doubt, at, message, help);
     }
 
     /// The problems, in the order of the file.
-    pub(super) fn finish(self, file: &Path) -> Vec<Problem> {
+    pub(crate) fn finish(self, file: &Path) -> Vec<Problem> {
         let mut list = self.list.into_inner();
         let mut lines = Lines { text: self.text, start: 0, number: 1, counted: 0, characters: 0 };
         list.sort_by_key(|finding| (finding.at.start, finding.nature == Nature::Doubt));
