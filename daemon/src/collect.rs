@@ -1,8 +1,12 @@
 //! Collects figures: what each account reached, day by day.
 //!
-//! In: the metrics files of the configuration, as CSV with the columns account, date, name, value. Out: rows of the metric
-//! series; a file read again replaces what it said before.
+//! In: the metrics files of the configuration, as CSV with the columns account, date, name, value; in `accounts`, the networks
+//! themselves. Out: rows of the metric series; a file read again replaces what it said before.
 //! Never: guesses a figure. A line that makes no sense is told and left out; a day without a line stays unknown.
+
+mod accounts;
+
+pub use accounts::{AccountReader, Reached};
 
 use crate::clock::{Clock, Turn};
 use crate::domain::Digest;

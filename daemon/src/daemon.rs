@@ -6,7 +6,7 @@
 
 use crate::adapters::Adapters;
 use crate::clock::{Clock, Dice, Turn};
-use crate::collect::{self, Collector};
+use crate::collect::{self, AccountReader, Collector, Reached};
 use crate::config::{self, Base, Loaded};
 use crate::delivery::Outbox;
 use crate::domain::{Digest, Json, RunId, Timestamp, WorkflowName};
@@ -92,6 +92,8 @@ pub struct Engine {
     outbox: Arc<Outbox>,
     planner: Mutex<Planner>,
     collector: Mutex<Collector>,
+    /// Reads figures and inboxes, and asks whether accounts work.
+    pub accounts: AccountReader,
     pruned: Mutex<Timestamp>,
     source: Source,
     stopping: AtomicBool,
@@ -129,7 +131,7 @@ fn check_scripts(instance: &Instance, scripts: &Scripts, store: Option<&Store>) 
     let mut seen = BTreeSet::new();
     let checker = checker();
     let reader = store.map(Store::read).transpose()?;
-    for workflow in instance.workflows.values() {
+    for workflow in instance.workflows.values().filter(|w| w.plugin.is_none()) {
         if !seen.insert(workflow.version) {
             continue;
         }
@@ -252,6 +254,15 @@ impl Engine {
             current: current.clone(),
         });
         let runner = Arc::new(Runner::new(tools, scripts.clone(), board.clone(), pulse.clone()));
+        let accounts = AccountReader::new(Reached {
+            store: store.clone(),
+            clock: clock.clone(),
+            network: network.clone(),
+            adapters: adapters.clone(),
+            current: current.clone(),
+            board: board.clone(),
+            pulse: pulse.clone(),
+        });
         let outbox =
             Arc::new(Outbox::new(store.clone(), clock.clone(), network, adapters.clone(), current.clone(), pulse.clone()));
         let collector = Mutex::new(Collector::new(store.clone(), clock.clone(), current.clone()));
@@ -268,6 +279,7 @@ impl Engine {
             outbox,
             planner: Mutex::new(planner),
             collector,
+            accounts,
             pruned: Mutex::new(now),
             source,
             stopping: AtomicBool::new(false),
@@ -318,7 +330,7 @@ impl Engine {
     /// When the store cannot be read or written.
     pub fn turn(&self) -> Result<Turn, CommitError> {
         let mut next: Option<Timestamp> = None;
-        for turn in [self.collect()?, self.plan()?, self.runner.turn(), self.outbox.turn()?] {
+        for turn in [self.collect()?, self.plan()?, self.runner.turn(), self.outbox.turn()?, self.accounts.turn()?] {
             match turn {
                 Turn::Did => return Ok(Turn::Did),
                 Turn::Idle(at) => next = [next, at].into_iter().flatten().min(),
@@ -362,6 +374,8 @@ impl Engine {
         threads.push(spawn("planner", Box::new(move || engine.serve(|e| &e.pulse.planner, Self::plan)))?);
         let engine = self.clone();
         threads.push(spawn("collector", Box::new(move || engine.serve_quietly()))?);
+        let engine = self.clone();
+        threads.push(spawn("accounts", Box::new(move || engine.serve(|e| &e.pulse.accounts, |e| e.accounts.turn())))?);
         for _ in 0..OUTBOX_THREADS {
             let engine = self.clone();
             threads.push(spawn("outbox", Box::new(move || engine.serve(|e| &e.pulse.outbox, |e| e.outbox.turn())))?);
@@ -401,7 +415,7 @@ impl Engine {
     pub fn begin_stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
         self.board.close();
-        for bell in [&self.pulse.planner, &self.pulse.outbox, &self.pulse.collector] {
+        for bell in [&self.pulse.planner, &self.pulse.outbox, &self.pulse.collector, &self.pulse.accounts] {
             bell.ring();
         }
     }
@@ -548,7 +562,8 @@ impl Engine {
         ops.extend(kept);
         ops.push(Op::Wake { target: None });
         self.store.commit(Change::new(now, ops)).map_err(internal)?;
-        for bell in [&self.pulse.planner, &self.pulse.outbox] {
+        self.accounts.look_again();
+        for bell in [&self.pulse.planner, &self.pulse.outbox, &self.pulse.accounts] {
             bell.ring();
         }
         self.pulse.tell("configuration", self.source.file.display(), "reloaded", "");

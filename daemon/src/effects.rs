@@ -180,6 +180,28 @@ pub fn seal(target: &str, content: &str, due: Timestamp, until: Option<Timestamp
     Digest::of(format!("{}:{target}{}:{content}{}:{until}", target.len(), content.len(), due.millis()).as_bytes())
 }
 
+/// The depth of a chain of events travels in the payload, out of the workflows' sight.
+pub const DEPTH: &str = "_depth";
+
+/// What an event brings to those that listen: the payload, and how many events led to it.
+pub fn brought(name: &str, depth: u64, payload: Json) -> Json {
+    serde_json::json!({ DEPTH: depth, "event": name, "payload": payload })
+}
+
+fn opened(
+    target: &Arc<Workflow>,
+    kind: TriggerKind,
+    at: Timestamp,
+    payload: Json,
+    number: &mut impl FnMut() -> RunId,
+    ops: &mut Vec<Op>,
+) -> (NewOccurrence, Arc<Workflow>) {
+    let row = NewOccurrence::open(number(), target.name.as_str(), kind, at);
+    let occurrence = NewOccurrence { payload: Some(payload), ..row };
+    ops.push(Op::Occur(occurrence.clone()));
+    (occurrence, target.clone())
+}
+
 /// Occurrences that a committed change added, still to be put on the board.
 pub type Started = Vec<(NewOccurrence, Arc<Workflow>)>;
 
@@ -230,24 +252,36 @@ impl Effects {
         if !self.private.is_empty() {
             ops.push(Op::Plugin(PluginOp::State(self.private)));
         }
-        let mut open = |target: &Arc<Workflow>, kind, at, payload, ops: &mut Vec<Op>| {
-            let row = NewOccurrence::open(number(), target.name.as_str(), kind, at);
-            let occurrence = NewOccurrence { payload: Some(payload), ..row };
-            ops.push(Op::Occur(occurrence.clone()));
-            started.push((occurrence, target.clone()));
-        };
         for event in self.events {
-            for target in instance.workflows.values().filter(|w| w.enabled && w.events.contains(&event.name)) {
-                open(target, TriggerKind::Event, now, event.payload.clone(), &mut ops);
-            }
-            ops.push(Op::Event { name: event.name, payload: event.payload, run: Some(run) });
+            started.extend(Self::emitted(&event.name, event.payload, Some(run), instance, now, &mut number, &mut ops));
         }
         for later in self.later {
             if let Some(target) = instance.workflows.get(workflow) {
-                open(target, TriggerKind::Later, later.at, later.payload, &mut ops);
+                started.push(opened(target, TriggerKind::Later, later.at, later.payload, &mut number, &mut ops));
             }
         }
         (ops, started)
+    }
+
+    /// Adds the operations that record an event, and an occurrence of every workflow that listens to it.
+    pub fn emitted(
+        name: &str,
+        payload: Json,
+        run: Option<RunId>,
+        instance: &Instance,
+        now: Timestamp,
+        number: &mut impl FnMut() -> RunId,
+        ops: &mut Vec<Op>,
+    ) -> Started {
+        let listens = |w: &&Arc<Workflow>| w.enabled && w.events.iter().any(|event| event == name);
+        let started = instance
+            .workflows
+            .values()
+            .filter(listens)
+            .map(|target| opened(target, TriggerKind::Event, now, payload.clone(), number, ops))
+            .collect();
+        ops.push(Op::Event { name: name.to_owned(), payload, run });
+        started
     }
 }
 

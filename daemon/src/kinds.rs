@@ -38,6 +38,11 @@ impl Keep {
         self.lock().iter().filter(|w| w.owner == owner && w.scope == scope).cloned().collect()
     }
 
+    /// Whether there is nothing to remember.
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     /// Takes everything out, to be committed.
     pub fn take(&self) -> Vec<PrivateWrite> {
         std::mem::take(&mut *self.lock())

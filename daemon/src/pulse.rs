@@ -100,6 +100,8 @@ pub struct Pulse {
     pub planner: Nudge,
     /// Rung when the daemon ends.
     pub collector: Nudge,
+    /// Rung when accounts may be read anew.
+    pub accounts: Nudge,
 }
 
 impl Default for Pulse {
@@ -110,6 +112,7 @@ impl Default for Pulse {
             outbox: Nudge::default(),
             planner: Nudge::default(),
             collector: Nudge::default(),
+            accounts: Nudge::default(),
         }
     }
 }

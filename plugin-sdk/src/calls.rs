@@ -87,7 +87,7 @@ pub mod settings {
     /// # Errors
     /// `Internal` with the code `settings` when type and manifest do not agree.
     pub fn get<T: DeserializeOwned>() -> Result<T, Error> {
-        serde_json::from_str(&wire::settings::get()).map_err(|e| {
+        serde_json::from_slice(wire::settings::get().as_bytes()).map_err(|e| {
             Error::internal(
                 "settings",
                 pick(

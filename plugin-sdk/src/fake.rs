@@ -41,6 +41,9 @@ pub struct Host {
     world: Rc<RefCell<World>>,
 }
 
+/// Answers for a whole remote.
+type Remote = Box<dyn FnMut(&Sent) -> Option<Answer>>;
+
 /// What the host knows, and what it noted.
 struct World {
     id: String,
@@ -57,6 +60,7 @@ struct World {
     files: BTreeMap<String, (Asset, Vec<u8>)>,
     signatures: BTreeMap<String, Vec<u8>>,
     answers: HashMap<String, VecDeque<Answer>>,
+    remote: Option<Remote>,
     requests: Vec<Sent>,
     log: Vec<Line>,
     desk: desk::Desk,
@@ -179,6 +183,7 @@ impl Host {
             files: BTreeMap::new(),
             signatures: BTreeMap::new(),
             answers: HashMap::new(),
+            remote: None,
             requests: Vec::new(),
             log: Vec::new(),
             desk: desk::Desk::default(),
@@ -275,6 +280,12 @@ impl Host {
     #[must_use]
     pub fn answer(self, request: &str, answer: Answer) -> Self {
         self.set(|w| w.answers.entry(request.to_owned()).or_default().push_back(answer))
+    }
+
+    /// What happens to every request that no [`Host::answer`] covers: a remote with a memory of its own.
+    #[must_use]
+    pub fn remote(self, remote: impl FnMut(&Sent) -> Option<Answer> + 'static) -> Self {
+        self.set(|w| w.remote = Some(Box::new(remote)))
     }
 
     /// What a function of the desk gives, such as `library-next`. Several are used in order, and the last one stays.

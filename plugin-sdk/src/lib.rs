@@ -21,6 +21,7 @@
 //! ```
 
 mod abilities;
+pub mod amount;
 #[doc(hidden)]
 pub mod bindings;
 mod calls;
@@ -29,6 +30,9 @@ mod error;
 #[cfg(not(target_family = "wasm"))]
 pub mod fake;
 pub mod http;
+pub mod loose;
+pub mod roll;
+pub mod text;
 pub mod time;
 pub mod values;
 

@@ -5,7 +5,8 @@
 
 use beffroi::domain::Timestamp;
 use beffroi::kinds::{
-    Call, Channel, Failure, Finding, KindError, Notice, Notifier, Outcome, Outgoing, Pause, Preparation, Receipt,
+    Call, Channel, Failure, Finding, KindError, Message, MessagePage, Notice, Notifier, Outcome, Outgoing, Pause, Preparation,
+    PrivateWrite, Receipt, Sample,
 };
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -87,6 +88,10 @@ struct Inner {
     asked: Vec<Asked>,
     online: Vec<(Timestamp, String, String)>,
     pending: Vec<(String, String, u32)>,
+    keeps: bool,
+    figures: Option<Vec<Sample>>,
+    inbox: Option<Vec<Message>>,
+    reads_fail: Option<KindError>,
 }
 
 /// The channel.
@@ -102,6 +107,10 @@ impl Default for ScriptedChannel {
             asked: Vec::new(),
             online: Vec::new(),
             pending: Vec::new(),
+            keeps: false,
+            figures: None,
+            inbox: None,
+            reads_fail: None,
         }))
     }
 }
@@ -133,6 +142,31 @@ impl ScriptedChannel {
     pub fn steps(self, steps: impl IntoIterator<Item = Step>) -> Self {
         self.inner().steps.extend(steps);
         self
+    }
+
+    /// The same, wanting remembered how often it was called: under `prepare`, `publish` and `find`, as [`ScriptedChannel::OWNER`].
+    #[must_use]
+    pub fn keeping(self) -> Self {
+        self.inner().keeps = true;
+        self
+    }
+
+    /// Under which name and for what a keeping channel keeps.
+    pub const OWNER: (&str, &str) = ("scripted", "test");
+
+    /// From now on these are its figures; those of posts that it is not asked about are left out.
+    pub fn now_counts(&self, figures: Vec<Sample>) {
+        self.inner().figures = Some(figures);
+    }
+
+    /// From now on this is what the public wrote, oldest first. Two to a page; the cursor is how many were given.
+    pub fn now_holds(&self, messages: Vec<Message>) {
+        self.inner().inbox = Some(messages);
+    }
+
+    /// From now on figures and inbox fail like this, or no longer.
+    pub fn now_fails_to_read(&self, error: Option<KindError>) {
+        self.inner().reads_fail = error;
     }
 
     /// From now on it can be read back in this way.
@@ -169,7 +203,13 @@ impl ScriptedChannel {
 
     fn note(&self, what: &'static str, call: &Call<'_>, key: &str, text: &str, handle: Option<&str>) {
         let asked = Asked { what, at: call.now, key: key.into(), text: text.into(), handle: handle.map(str::to_owned) };
-        self.inner().asked.push(asked);
+        let mut inner = self.inner();
+        inner.asked.push(asked);
+        if inner.keeps {
+            let count = inner.asked.iter().filter(|a| a.what == what).count();
+            let (owner, scope) = (Self::OWNER.0.into(), Self::OWNER.1.into());
+            call.keep.add([PrivateWrite { owner, scope, key: what.into(), value: Some(count.to_string().into_bytes()) }]);
+        }
     }
 
     fn publish_text(&self, call: &Call<'_>, key: &str, text: &str) -> Result<Outcome, KindError> {
@@ -254,6 +294,28 @@ impl Channel for ScriptedChannel {
     fn find(&self, call: &Call<'_>, key: &str, post: &Outgoing, prepared: Option<&str>) -> Option<Result<Finding, KindError>> {
         self.note("find", call, key, &post.text, prepared);
         self.find_text(call, key)
+    }
+
+    fn metrics(&self, call: &Call<'_>, remote_ids: &[String]) -> Option<Result<Vec<Sample>, KindError>> {
+        let figures = self.inner().figures.clone()?;
+        self.note("metrics", call, call.id, &remote_ids.join(" "), None);
+        if let Some(error) = self.inner().reads_fail.clone() {
+            return Some(Err(error));
+        }
+        let asked = |s: &Sample| s.remote_id.as_ref().is_none_or(|id| remote_ids.contains(id));
+        Some(Ok(figures.into_iter().filter(asked).collect()))
+    }
+
+    fn inbox(&self, call: &Call<'_>, since: Option<&str>) -> Option<Result<MessagePage, KindError>> {
+        let all = self.inner().inbox.clone()?;
+        self.note("inbox", call, call.id, "", since);
+        if let Some(error) = self.inner().reads_fail.clone() {
+            return Some(Err(error));
+        }
+        let from = since.and_then(|n| n.parse::<usize>().ok()).unwrap_or(0).min(all.len());
+        let to = (from + 2).min(all.len());
+        let page = MessagePage { messages: all[from..to].to_vec(), cursor: Some(to.to_string()), more: to < all.len() };
+        Some(Ok(page))
     }
 }
 

@@ -7,8 +7,8 @@ pub mod channel;
 
 use beffroi::clock::Clock;
 use beffroi::config::Base;
-use beffroi::domain::{AccountName, DeliveryId, Json, PersonName, Timestamp, parse_span};
-use beffroi::kinds::{Channel, Notifier};
+use beffroi::domain::{AccountName, DeliveryId, GeneratorName, Json, PersonName, Timestamp, parse_span};
+use beffroi::kinds::{Channel, Generator, Notifier};
 use beffroi::rehearsal::Rehearsal;
 use beffroi::store::view::{self, DeliveryRow, RunDetail};
 use beffroi::store::{Change, CommitError, Op};
@@ -51,6 +51,7 @@ pub struct World {
     writes: std::cell::Cell<u64>,
     channels: Vec<(AccountName, Arc<dyn Channel>)>,
     notifiers: Vec<(PersonName, Arc<dyn Notifier>)>,
+    generators: Vec<(GeneratorName, Arc<dyn Generator>)>,
     rehearsal: Option<Rehearsal>,
 }
 
@@ -65,8 +66,8 @@ impl World {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let start = Timestamp::parse(START).expect("an instant");
-        let (writes, channels, notifiers) = Default::default();
-        Self { folder, config: HEAD.to_owned(), seed: 1, start, writes, channels, notifiers, rehearsal: None }
+        let (writes, channels, notifiers, generators) = Default::default();
+        Self { folder, config: HEAD.to_owned(), seed: 1, start, writes, channels, notifiers, generators, rehearsal: None }
     }
 
     /// The sample business, laid out for this moment.
@@ -126,6 +127,13 @@ impl World {
         self
     }
 
+    /// Lets this generator write under that name.
+    #[must_use]
+    pub fn generator(mut self, name: &str, generator: &Arc<impl Generator + 'static>) -> Self {
+        self.generators.push((GeneratorName::parse(name).expect("a name"), generator.clone()));
+        self
+    }
+
     /// A path in the world's folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -180,6 +188,9 @@ impl World {
         }
         for (person, notifier) in &self.notifiers {
             rehearsal.engine.adapters.install_notifier(person.clone(), notifier.clone());
+        }
+        for (name, generator) in &self.generators {
+            rehearsal.engine.adapters.install_generator(name.clone(), generator.clone());
         }
     }
 
@@ -292,6 +303,25 @@ impl World {
     pub fn files(&self, folder: &str, ending: &str) -> Vec<String> {
         names(&self.path(folder), ending)
     }
+}
+
+/// The folder of the packages of this repository's plugins and guests, built when that has not been done since the last change.
+///
+/// # Panics
+/// When they cannot be built; the reason is said first.
+pub fn packages() -> &'static Path {
+    static BUILT: std::sync::LazyLock<PathBuf> = std::sync::LazyLock::new(|| {
+        let root = beffroi_plugins::root();
+        beffroi_plugins::build(&root).unwrap_or_else(|sentence| panic!("{sentence}")).folder
+    });
+    &BUILT
+}
+
+/// One of these packages, by the plugin's name.
+pub fn package(name: &str) -> PathBuf {
+    let file = packages().join(format!("{name}.wasm"));
+    assert!(file.is_file(), "there is no plugin {name} in this repository");
+    file
 }
 
 /// Names of the files in a folder with this ending, sorted.

@@ -89,8 +89,11 @@ fn put(path: &Path, text: &str) {
     file.write_all(text.as_bytes()).expect("written");
 }
 
-/// What the service makes of a request, from its head and body.
-fn serve(stream: TcpStream, answer: &dyn Fn(&str, usize) -> Option<(u16, String)>, seen: &Mutex<Vec<String>>) {
+/// What a service makes of a request, and of how often it has come: status and body, or nothing at all.
+type Answer<'a> = &'a dyn Fn(&str, usize) -> Option<(u16, String)>;
+
+/// Takes one request and answers it.
+fn serve(stream: TcpStream, answer: Answer<'_>, seen: &Mutex<Vec<String>>) {
     let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
     let (mut request, mut length) = (String::new(), 0);
     loop {

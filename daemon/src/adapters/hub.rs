@@ -12,7 +12,7 @@ use super::library::{self, Library, LibraryItem};
 use super::mailbox::FolderNotifier;
 use super::media::MediaCache;
 use crate::clock::Clock;
-use crate::domain::{AccountName, CatalogName, FeedName, PersonName, Timestamp};
+use crate::domain::{AccountName, CatalogName, FeedName, GeneratorName, PersonName, Timestamp};
 use crate::instance::{
     Account, CatalogConfig, CatalogSource, ChannelConfig, Feed, GeneratorConfig, Instance, LibraryConfig, Location,
     NotifierConfig, Person,
@@ -83,6 +83,7 @@ struct Installed {
     notifiers: HashMap<PersonName, Arc<dyn Notifier>>,
     sources: HashMap<FeedName, Arc<dyn Source>>,
     catalogs: HashMap<CatalogName, Arc<dyn Catalog>>,
+    generators: HashMap<GeneratorName, Arc<dyn Generator>>,
 }
 
 /// All adapters of one daemon.
@@ -131,6 +132,11 @@ impl Adapters {
         self.install(|i| drop(i.catalogs.insert(name, catalog)));
     }
 
+    /// Lets this generator write for whoever asks the one of that name.
+    pub fn install_generator(&self, name: GeneratorName, generator: Arc<dyn Generator>) {
+        self.install(|i| drop(i.generators.insert(name, generator)));
+    }
+
     /// The source that serves a feed.
     pub fn source(&self, feed: &Feed) -> Box<dyn Source> {
         let source = self.installed().sources.get(&feed.name).cloned().unwrap_or_else(|| match &feed.location {
@@ -170,7 +176,8 @@ impl Adapters {
 
     /// What writes texts.
     pub fn generator(&self, config: &GeneratorConfig) -> Arc<dyn Generator> {
-        Arc::new(Contained::new(config.name.as_str(), self.plugins.generator(&config.plugin)))
+        let installed = self.installed().generators.get(&config.name).cloned();
+        Arc::new(Contained::new(config.name.as_str(), installed.unwrap_or_else(|| self.plugins.generator(&config.plugin))))
     }
 
     fn catalog(&self, config: &CatalogConfig) -> Contained<dyn Catalog> {

@@ -7,7 +7,8 @@ use super::shown::{self, instant};
 use super::writes::known_account;
 use super::{Answer, App, Refusal, answer, aside, metrics, unreadable, why as chain};
 use crate::domain::{DeliveryId, Json, PostId, RunId, Timestamp, WorkflowName, Zone};
-use crate::instance::{Instance, Workflow};
+use crate::instance::{ChannelConfig, Instance, Workflow};
+use crate::store::plugins;
 use crate::store::view::{self, DeliveryRow, RunRow};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -377,6 +378,59 @@ pub(super) async fn feeds(State(app): State<Arc<App>>) -> Answer {
     aside(&app, |app| {
         let reader = app.engine.store.read().map_err(unreadable)?;
         Ok(answer(&Json::Array(feeds_of(&reader, &app.engine.current.get())?)))
+    })
+    .await
+}
+
+/// The accounts as the configuration and the store know them.
+pub(super) fn accounts_of(app: &App, only: Option<&str>) -> Result<Vec<Json>, Refusal> {
+    let instance = app.engine.current.get();
+    let reader = app.engine.store.read().map_err(unreadable)?;
+    let stopped: BTreeMap<String, String> = view::breakers(&reader).map_err(unreadable)?.into_iter().collect();
+    let errors = plugins::reading_errors(&reader).map_err(unreadable)?;
+    let shown = |account: &crate::instance::Account| {
+        let name = account.name.as_str();
+        let (folder, plugin) = match &account.channel {
+            ChannelConfig::Folder(folder) => (Some(folder), None),
+            ChannelConfig::Plugin(used) => (None, Some(&used.plugin)),
+        };
+        let errors: Map<String, Json> = errors
+            .iter()
+            .filter(|(account, ..)| account == name)
+            .map(|(_, what, error)| (what.clone(), error.clone().into()))
+            .collect();
+        json!({
+            "account": name, "network": account.network, "folder": folder, "plugin": plugin,
+            "stopped": stopped.get(name), "errors": errors,
+        })
+    };
+    Ok(instance.accounts.values().filter(|a| only.is_none_or(|name| a.name.as_str() == name)).map(shown).collect())
+}
+
+/// `GET /v1/accounts`
+pub(super) async fn accounts(State(app): State<Arc<App>>) -> Answer {
+    aside(&app, |app| Ok(answer(&Json::Array(accounts_of(app, None)?)))).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InboxAsked {
+    account: Option<String>,
+    limit: Option<usize>,
+}
+
+/// `GET /v1/inbox`
+pub(super) async fn inbox(State(app): State<Arc<App>>, query: Asked<InboxAsked>) -> Answer {
+    let InboxAsked { account, limit: most } = asked(query)?;
+    let most = u32::try_from(limit(most)?).unwrap_or(u32::MAX);
+    aside(&app, move |app| {
+        if let Some(name) = &account {
+            known_account(app, name)?;
+        }
+        let zone = app.engine.current.get().business.zone;
+        let reader = app.engine.store.read().map_err(unreadable)?;
+        let messages = plugins::messages(&reader, account.as_deref(), most).map_err(unreadable)?;
+        Ok(answer(&messages.iter().map(|(account, message)| shown::message(account, message, zone)).collect()))
     })
     .await
 }

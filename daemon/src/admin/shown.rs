@@ -4,6 +4,7 @@
 //! Never: touches what scripts put into it: their keys and values are shown as they are.
 
 use crate::domain::{Json, Timestamp, Zone};
+use crate::kinds::Message;
 use crate::store::view::{DeliveryRow, RunDetail, RunRow};
 use serde::Serialize;
 use serde_json::json;
@@ -70,6 +71,13 @@ fn planned(effects: &mut Json, zone: Zone) {
 /// A delivery.
 pub fn delivery(row: &DeliveryRow, zone: Zone) -> Json {
     dated(plain(row), &["due", "until", "look_at", "created", "armed_at", "settled_at"], zone)
+}
+
+/// A message of the public.
+pub fn message(account: &str, message: &Message, zone: Zone) -> Json {
+    let mut value = dated(plain(message), &["at"], zone);
+    value["account"] = account.into();
+    value
 }
 
 /// A delivery with what happened to it.

@@ -3,7 +3,7 @@
 //! In: a person's word. Out: one committed change each, and what came of it.
 //! Never: sends anything itself, or says that something is done before it is on disk.
 
-use super::reads::{Asked, asked, delivery_id, delivery_of, run_id, run_of};
+use super::reads::{Asked, accounts_of, asked, delivery_id, delivery_of, run_id, run_of};
 use super::{Answer, App, Phase, Refusal, answer, aside, shown, unreadable};
 use crate::domain::{AccountName, DeliveryId, Json, Language, RunId, Timestamp};
 use crate::kinds::Receipt;
@@ -222,7 +222,18 @@ fn answered(
     look_at: Timestamp,
     receipt: Option<Receipt>,
 ) -> Op {
-    Op::Move(Box::new(DeliveryMove { id, from, to, reason, look_at, prepared: None, receipt, attempt: false, tell: true }))
+    Op::Move(Box::new(DeliveryMove {
+        id,
+        from,
+        to,
+        reason,
+        look_at,
+        prepared: None,
+        receipt,
+        attempt: false,
+        tell: true,
+        private: Vec::new(),
+    }))
 }
 
 #[derive(Deserialize)]
@@ -333,6 +344,35 @@ pub(super) async fn freeze(State(app): State<Arc<App>>, body: Bytes) -> Answer {
             Some(name) => app.engine.pulse.tell("account", name, "stopped", &reason),
         }
         Ok(answer(&json!({ "account": account, "frozen": reason })))
+    })
+    .await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CheckAsked {
+    account: Option<String>,
+}
+
+/// `POST /v1/accounts/check`
+pub(super) async fn check_accounts(State(app): State<Arc<App>>, body: Bytes) -> Answer {
+    let CheckAsked { account } = read(&body)?;
+    aside(&app, move |app| {
+        if let Some(name) = &account {
+            known_account(app, name)?;
+        }
+        let instance = app.engine.current.get();
+        let mut all = accounts_of(app, account.as_deref())?;
+        for shown in &mut all {
+            let Some(account) = shown["account"].as_str().and_then(|name| instance.accounts.get(name)) else { continue };
+            let (works, says) = match app.engine.accounts.check(&instance, account)? {
+                None => (Json::Null, None),
+                Some(Ok(name)) => (true.into(), Some(name)),
+                Some(Err(error)) => (false.into(), Some(error.to_string())),
+            };
+            (shown["works"], shown["says"]) = (works, says.into());
+        }
+        Ok(answer(&Json::Array(all)))
     })
     .await
 }

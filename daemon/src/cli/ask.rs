@@ -34,6 +34,14 @@ pub(super) fn ask(socket: &Path, as_json: bool, command: Command) -> anyhow::Res
             let query = [("state", state.as_deref()), ("account", account.as_deref()), ("limit", Some(limit.as_str()))];
             asking.show(&address("/v1/posts", &query), page::posts)
         }
+        Command::Inbox { account, limit } => {
+            let limit = limit.to_string();
+            asking.show(&address("/v1/inbox", &[("account", account.as_deref()), ("limit", Some(&limit))]), page::inbox)
+        }
+        Command::Accounts { check: false, .. } => asking.show("/v1/accounts", page::accounts),
+        Command::Accounts { check: true, account } => {
+            asking.act("/v1/accounts/check", &given("account", account), page::checked_accounts)
+        }
         Command::Approve(approve) => asking.approve(&approve),
         Command::Reject { ids, reason, by } => asking.reject(&ids, reason.as_deref(), &by),
         Command::Why { subject } => asking.show(&format!("/v1/why/{}", part(&subject)), page::why),
@@ -61,6 +69,7 @@ pub(super) fn ask(socket: &Path, as_json: bool, command: Command) -> anyhow::Res
         | Command::Demo { .. }
         | Command::Test { .. }
         | Command::Feed { .. }
+        | Command::Plugin { .. }
         | Command::Functions { .. } => {
             bail!("This command needs no daemon.")
         }

@@ -8,6 +8,7 @@ pub mod caller;
 mod demo;
 mod offline;
 mod page;
+mod plugin_dev;
 
 use crate::domain::{Json, Timestamp, Zone};
 use crate::schedule::cron::Dst;
@@ -109,6 +110,23 @@ pub enum Command {
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
     },
+    /// Lists what the public wrote: comments, mentions, messages, newest first
+    Inbox {
+        /// Only to this account
+        account: Option<String>,
+        /// At most this many
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+    },
+    /// Lists the accounts, and with --check asks the networks whether they work
+    Accounts {
+        /// Asks the networks; changes nothing there
+        #[arg(long)]
+        check: bool,
+        /// With --check: only this account
+        #[arg(requires = "check")]
+        account: Option<String>,
+    },
     /// Says yes to posts, exactly as they stand
     Approve(Approve),
     /// Says no to posts
@@ -178,6 +196,12 @@ pub enum Command {
     },
     /// Stops the daemon and waits until it has ended
     Stop,
+    /// Makes, tests and packs plugins
+    Plugin {
+        /// What to do
+        #[command(subcommand)]
+        ask: PluginCommand,
+    },
     /// Prints the reference of the functions that scripts can call
     Functions {
         /// Writes definition files for editors into this folder instead
@@ -187,6 +211,15 @@ pub enum Command {
         #[arg(long, conflicts_with = "definitions")]
         markdown: bool,
     },
+}
+
+/// What can be done with plugins.
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// Writes a new plugin project that builds and passes its tests
+    New(plugin_dev::NewPlugin),
+    /// Puts the manifest into the built component and signs it
+    Pack(plugin_dev::PackPlugin),
 }
 
 /// When something is due.
@@ -334,6 +367,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Said> {
         Command::Check(config) => Ok(offline::check(&config.file(), config.state, json)),
         Command::Feed { place, allow_private } => offline::feed(&place, allow_private, json),
         Command::Functions { definitions, markdown: _ } => offline::functions(definitions.as_deref(), json),
+        Command::Plugin { ask: PluginCommand::New(new) } => plugin_dev::new(&new, json),
+        Command::Plugin { ask: PluginCommand::Pack(pack) } => plugin_dev::pack(&pack, json),
         Command::Next(next) if offline::is_expression(&next.what) => offline::next(&next, json),
         other => ask::ask(&socket.unwrap_or_else(caller::default_socket), json, other),
     }

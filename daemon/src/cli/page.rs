@@ -409,6 +409,76 @@ fn post_row(d: &Json, to: Reader) -> [String; 6] {
     ]
 }
 
+/// `beffroi inbox`
+pub(super) fn inbox(all: &Json, to: Reader) -> String {
+    let rows = all.as_array().map(Vec::as_slice).unwrap_or_default();
+    if rows.is_empty() {
+        return to.pick("Personne n'a écrit.\n", "Nobody has written.\n").to_owned();
+    }
+    let mut out = String::new();
+    for m in rows {
+        let kind = match text(m, "kind") {
+            "comment" => to.pick("commentaire", "comment"),
+            "mention" => to.pick("mention", "mention"),
+            "direct" => to.pick("message", "message"),
+            "review" => to.pick("avis", "review"),
+            other => other,
+        };
+        let _ = writeln!(out, "{}  {}  {}  {kind}", to.when(&m["at"]), text(m, "account"), text(m, "author"));
+        for line in text(m, "text").lines().filter(|line| !line.trim().is_empty()) {
+            let _ = writeln!(out, "    {line}");
+        }
+        if let Some(url) = m["url"].as_str() {
+            let _ = writeln!(out, "    {url}");
+        }
+    }
+    out
+}
+
+fn served(account: &Json, to: Reader) -> String {
+    match account["plugin"].as_str() {
+        Some(plugin) => to.pick(format!("module {plugin}"), format!("plugin {plugin}")),
+        None => to.pick(format!("dossier {}", text(account, "folder")), format!("folder {}", text(account, "folder"))),
+    }
+}
+
+/// `beffroi accounts`
+pub(super) fn accounts(all: &Json, to: Reader) -> String {
+    let rows = all.as_array().map(Vec::as_slice).unwrap_or_default();
+    if rows.is_empty() {
+        return to.pick("Aucun compte.\n", "There are no accounts.\n").to_owned();
+    }
+    let obstacle = |account: &Json| {
+        let stopped = account["stopped"].as_str().map(|why| to.pick(format!("bloqué : {why}"), format!("stopped: {why}")));
+        let error = || account["errors"].as_object().and_then(|errors| errors.values().next()?.as_str().map(str::to_owned));
+        stopped.or_else(error).unwrap_or_default()
+    };
+    table(
+        to.pick(["Compte", "Réseau", "Par", "Remarque"], ["Account", "Network", "Through", "Remark"]),
+        rows.iter().map(|a| {
+            [text(a, "account").to_owned(), text(a, "network").to_owned(), served(a, to), first_words(&to.set(obstacle(a)), 90)]
+        }),
+    )
+}
+
+/// `beffroi accounts --check`
+pub(super) fn checked_accounts(all: &Json, to: Reader) -> String {
+    let mut out = String::new();
+    for account in all.as_array().into_iter().flatten() {
+        let (name, says) = (text(account, "account"), text(account, "says"));
+        let line = match account["works"].as_bool() {
+            None => to.pick(
+                format!("{name} : {}, rien à vérifier sur un réseau.", served(account, to)),
+                format!("{name}: {}, nothing to check on a network.", served(account, to)),
+            ),
+            Some(true) => to.pick(format!("{name} : en ordre, {says}."), format!("{name}: in order, {says}.")),
+            Some(false) => to.pick(format!("{name} : {says}"), format!("{name}: {says}")),
+        };
+        let _ = writeln!(out, "{}", to.set(line));
+    }
+    if out.is_empty() { to.pick("Aucun compte.\n", "There are no accounts.\n").to_owned() } else { out }
+}
+
 /// `beffroi why`
 pub(super) fn why(answer: &Json, to: Reader) -> String {
     let mut out = format!("{}\n", to.set(text(answer, "answer")));

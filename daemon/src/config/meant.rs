@@ -4,14 +4,15 @@
 //! Never: invents a value that a person had to give.
 
 use super::files::{Files, Scripts, Want, plain};
+use super::plugins;
 use super::sections::sections;
 use super::shape;
 use super::workflows::Workflows;
 use super::{Base, Loaded};
-use crate::domain::{AccountName, CatalogName, Currency, FeedName, Language, NotAValue, PersonName, Zone};
+use crate::domain::{AccountName, CatalogName, Currency, FeedName, GeneratorName, Language, NotAValue, PersonName, Zone};
 use crate::instance::{
-    Account, Approval, Business, CatalogConfig, CatalogSource, Ceilings, ChannelConfig, Feed, Instance, LibraryConfig, Limits,
-    Location, NotifierConfig, Person,
+    Account, Approval, Business, CatalogConfig, CatalogSource, Ceiling, Ceilings, ChannelConfig, Feed, GeneratorConfig, Instance,
+    LibraryConfig, Limits, Location, NotifierConfig, Person, PluginUse,
 };
 use crate::problem::did_you_mean;
 use crate::written::Findings;
@@ -45,7 +46,6 @@ pub(super) static NETWORKS: [(&str, usize); 14] = [
 ];
 
 const FORMATS: [(&str, &str); 4] = [("post", "post"), ("story", "story"), ("reel", "reel"), ("long", "long")];
-const FOLDER_ONLY: [(&str, ()); 1] = [("folder", ())];
 
 /// A Unix socket's path has to fit into a field of this many bytes, with a zero at its end.
 const SOCKET_PATH: usize = 108;
@@ -73,7 +73,10 @@ pub(super) fn mean(file: &Path, text: &str, base: &Base, findings: &Findings<'_>
     let feeds = reader.feeds(&root);
     let catalogs = reader.catalogs(&root, currency);
     let library = root.table("library", &shape::LIBRARY).and_then(|table| reader.library(&table));
+    let generators = reader.generators(&root);
     let people = reader.people(&root, language);
+    let secrets = root.table("secrets", &shape::SECRETS).and_then(|table| table.text("folder"));
+    let secrets = folder.join(secrets.map_or("secrets", |text| text.value));
     let metrics = root
         .table("metrics", &shape::METRICS)
         .map_or_else(Vec::new, |table| table.texts("files").iter().map(|text| files.data(text)).collect());
@@ -103,8 +106,8 @@ pub(super) fn mean(file: &Path, text: &str, base: &Base, findings: &Findings<'_>
         accounts,
         feeds,
         catalogs,
-        generators: BTreeMap::new(),
-        secrets: PathBuf::new(),
+        generators,
+        secrets,
         library,
         metrics,
         people,
@@ -113,6 +116,12 @@ pub(super) fn mean(file: &Path, text: &str, base: &Base, findings: &Findings<'_>
         scripts,
     };
     Some(Loaded { instance, store, socket, files: read, warnings: Vec::new() })
+}
+
+/// Where posts or notices go.
+enum Place<'p> {
+    Folder(Text<'p>, PathBuf),
+    Plugin(PluginUse),
 }
 
 struct Reader<'a> {
@@ -200,20 +209,20 @@ impl Reader<'_> {
         let mut folders: BTreeMap<PathBuf, String> = BTreeMap::new();
         for (name, table) in root.tables("accounts", &shape::ACCOUNT) {
             declared.insert(name.value.to_owned());
-            let folder = self.folder(&table, "out/", name.value);
-            if let Some((text, path)) = &folder
+            let place = self.place(&table, "account", "out/", &name);
+            if let Some(Place::Folder(text, path)) = &place
                 && let Some(other) = folders.insert(plain(path), name.value.to_owned())
             {
                 let message = format!("\"{}\" is already the folder of [accounts.{other}].", text.value);
                 self.findings.error(text.at.clone(), message, "Give each account a folder of its own.");
             }
-            let account = self.account(&name, &table, folder.map(|(_, path)| path));
+            let account = self.account(&name, &table, place);
             out.extend(account.map(|account| (account.name.clone(), account)));
         }
         (out, declared)
     }
 
-    fn account(&self, name: &Text<'_>, table: &Table<'_>, folder: Option<PathBuf>) -> Option<Account> {
+    fn account(&self, name: &Text<'_>, table: &Table<'_>, place: Option<Place<'_>>) -> Option<Account> {
         let parsed = name_of(name, "accounts", AccountName::parse, self.findings);
         let network = self.network(name, table);
         let limit =
@@ -236,7 +245,10 @@ impl Reader<'_> {
         Some(Account {
             name: parsed?,
             network: network?,
-            channel: ChannelConfig::Folder(folder?),
+            channel: match place? {
+                Place::Folder(_, folder) => ChannelConfig::Folder(folder),
+                Place::Plugin(used) => ChannelConfig::Plugin(used),
+            },
             ceilings,
             hours: merged(hours),
             approval,
@@ -272,12 +284,24 @@ impl Reader<'_> {
         Some(text.value.to_owned())
     }
 
-    /// The folder of a channel or notifier, as written and as a path.
-    fn folder<'p>(&self, table: &Table<'p>, under: &str, name: &str) -> Option<(Text<'p>, PathBuf)> {
-        table.choice("channel", &FOLDER_ONLY, ());
-        let text = table.required("folder", &format!("Write folder = \"{under}{name}\"."))?;
+    /// Where posts or notices go: a folder, as written and as a path, or a plugin.
+    fn place<'p>(&self, table: &Table<'p>, kind: &str, under: &str, name: &Text<'_>) -> Option<Place<'p>> {
+        let used = plugins::used(table, kind, name.value, self.findings);
+        if table.has("plugin") {
+            plugins::alone(table, &["channel", "folder"], self.findings);
+            return used.map(Place::Plugin);
+        }
+        if let Some(channel) = table.text("channel").filter(|text| text.value != "folder") {
+            let help = match did_you_mean(&channel.value.to_lowercase(), ["folder"]) {
+                Some(near) => format!("Did you mean \"{near}\"?"),
+                None => format!("Write \"folder\"; or, for a plugin, plugin = \"{}\" and no \"channel\".", channel.value),
+            };
+            self.findings.error(channel.at, format!("\"channel\" cannot be \"{}\".", channel.value), help);
+        }
+        let help = format!("Write folder = \"{under}{}\", or plugin = \"…\".", name.value);
+        let text = if table.has_or_nearly("plugin") { table.text("folder") } else { table.required("folder", &help) }?;
         let path = self.files.written(text.value);
-        Some((text, path))
+        Some(Place::Folder(text, path))
     }
 
     /// The minutes of the day of `07:00-20:30`; two ranges for a night.
@@ -341,8 +365,13 @@ impl Reader<'_> {
             .into_iter()
             .filter_map(|(name, table)| {
                 let parsed = name_of(&name, "feeds", FeedName::parse, self.findings);
+                let used = plugins::used(&table, "feed", name.value, self.findings);
                 let (url, file) = (table.text("url"), table.text("file"));
                 let location = match (url, file) {
+                    _ if table.has("plugin") => {
+                        plugins::alone(&table, &["url", "file"], self.findings);
+                        used.map(Location::Plugin)
+                    }
                     (Some(_), Some(file)) => {
                         let message = format!("[feeds.{}] has both \"url\" and \"file\".", name.value);
                         self.findings.error(file.at, message, "Keep one of the two.");
@@ -350,10 +379,11 @@ impl Reader<'_> {
                     }
                     (Some(url), None) => self.is_address(&url).then(|| Location::Url(url.value.trim().to_owned())),
                     (None, Some(file)) => Some(Location::File(self.files.data(&file))),
-                    (None, None) if table.has("url") || table.has("file") => None,
+                    (None, None) if ["url", "file", "plugin"].iter().any(|key| table.has_or_nearly(key)) => None,
                     (None, None) => {
                         let message = format!("[feeds.{}] does not say where the feed is.", name.value);
-                        self.findings.dependent(name.at, message, "Write url = \"https://…\" or file = \"feeds/….xml\".");
+                        let help = "Write url = \"https://…\", file = \"feeds/….xml\" or plugin = \"…\".";
+                        self.findings.dependent(name.at, message, help);
                         None
                     }
                 };
@@ -370,12 +400,23 @@ impl Reader<'_> {
             .into_iter()
             .filter_map(|(name, table)| {
                 let parsed = name_of(&name, "catalogs", CatalogName::parse, self.findings);
-                let file = table.required("file", "Write file = \"stock.csv\".").map(|text| self.files.data(&text));
+                let used = plugins::used(&table, "catalog", name.value, self.findings);
+                let file = match table.has_or_nearly("plugin") {
+                    true => None,
+                    false => table.required("file", "Write file = \"stock.csv\", or plugin = \"…\"."),
+                };
+                let file = file.map(|text| self.files.data(&text));
                 let columns = table.table("columns", &shape::COLUMNS).map_or_else(Vec::new, |columns| columns.entries());
                 let columns = columns.into_iter().map(|(key, column)| (key.value.to_owned(), column.value.to_owned())).collect();
                 let max_age = table.span("max_age", MINUTE..=YEAR, DAY);
                 let currency = self.currency(&table).unwrap_or(currency);
-                let source = CatalogSource::File { file: file?, columns };
+                let source = match table.has("plugin") {
+                    true => {
+                        plugins::alone(&table, &["file", "columns"], self.findings);
+                        CatalogSource::Plugin(used?)
+                    }
+                    false => CatalogSource::File { file: file?, columns },
+                };
                 Some(CatalogConfig { name: parsed?, source, max_age, currency })
             })
             .map(|catalog| (catalog.name.clone(), catalog))
@@ -389,14 +430,32 @@ impl Reader<'_> {
         Some(LibraryConfig { folder: folder?, cool_down, theme_spacing })
     }
 
+    fn generators(&self, root: &Table<'_>) -> BTreeMap<GeneratorName, GeneratorConfig> {
+        root.tables("generators", &shape::GENERATOR)
+            .into_iter()
+            .filter_map(|(name, table)| {
+                let parsed = name_of(&name, "generators", GeneratorName::parse, self.findings);
+                table.required("plugin", "Write plugin = \"…\": the plugin that writes.");
+                let used = plugins::used(&table, "generator", name.value, self.findings);
+                let budget = plugins::budget(&table, self.findings);
+                Some(GeneratorConfig { name: parsed?, plugin: used?, budget: budget.ok()? })
+            })
+            .map(|generator| (generator.name.clone(), generator))
+            .collect()
+    }
+
     fn people(&self, root: &Table<'_>, language: Language) -> BTreeMap<PersonName, Person> {
         root.tables("people", &shape::PERSON)
             .into_iter()
             .filter_map(|(name, table)| {
                 let parsed = name_of(&name, "people", PersonName::parse, self.findings);
-                let folder = self.folder(&table, "out/mail/", name.value);
+                let place = self.place(&table, "person", "out/mail/", &name);
                 let language = self.language(&table).unwrap_or(language);
-                Some(Person { name: parsed?, notifier: NotifierConfig::Folder(folder?.1), language })
+                let notifier = match place? {
+                    Place::Folder(_, folder) => NotifierConfig::Folder(folder),
+                    Place::Plugin(used) => NotifierConfig::Plugin(used),
+                };
+                Some(Person { name: parsed?, notifier, language })
             })
             .map(|person| (person.name.clone(), person))
             .collect()
@@ -418,7 +477,11 @@ impl Reader<'_> {
             runs: table.number("runs", 1..=1_024, default.runs as u64) as usize,
             keep_runs: table.span("keep_runs", HOUR..=100 * YEAR, default.keep_runs),
             watch: table.flag("watch", default.watch),
-            plugins: default.plugins,
+            plugins: Ceiling {
+                memory: table.size("plugin_memory", 1 << 20..=1 << 30, default.plugins.memory),
+                time: table.span("plugin_time", Duration::from_secs(1)..=HOUR, default.plugins.time),
+                hosts: plugins::hosts(table, self.findings),
+            },
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod files;
 mod meant;
+mod plugins;
 mod sections;
 mod shape;
 #[cfg(test)]

@@ -507,6 +507,130 @@ fn many_problems_of_one_kind_are_counted_not_listed() {
     assert_eq!(problems[1_000].message, "There are 500 more problems.");
 }
 
+const PLUGINS: &str = r#"
+[accounts.bluesky]
+plugin = "bluesky"
+settings = { service = "https://bsky.social", handle = "b.example" }
+secrets = { session = "bluesky-password" }
+[feeds.hn]
+plugin = "hackernews"
+topic = "trade"
+[catalogs.shop]
+plugin = "woocommerce"
+max_age = "2h"
+settings = { shop = "https://shop.example" }
+[generators.writer]
+plugin = "openai-compatible"
+budget = "2,50 EUR"
+[people.claire]
+plugin = "smtp"
+language = "en"
+[workflows.evening]
+plugin = "rotation"
+schedule = "30 17 * * *"
+accounts = ["bluesky"]
+settings = { every = { bluesky = "2d" } }
+[secrets]
+folder = "keys"
+[limits]
+plugin_memory = "16MiB"
+plugin_time = "10s"
+plugin_hosts = ["*.Example.com", "[::1]:80"]
+"#;
+
+#[test]
+fn plugins_stand_where_folders_and_scripts_stand() {
+    let home = home();
+    let loaded = good(&home, &format!("{HEAD}{PLUGINS}"));
+    assert_eq!(loaded.warnings, []);
+    let instance = loaded.instance;
+    let ChannelConfig::Plugin(used) = &instance.accounts["bluesky"].channel else { panic!("a plugin") };
+    assert_eq!((used.plugin.as_str(), &*used.scope), ("bluesky", "account:bluesky"));
+    assert_eq!(used.settings["handle"], "b.example");
+    assert_eq!(used.secrets["session"], "bluesky-password");
+    let Location::Plugin(used) = &instance.feeds["hn"].location else { panic!("a plugin") };
+    assert_eq!((used.plugin.as_str(), &*used.scope, &*used.settings), ("hackernews", "feed:hn", &serde_json::json!({})));
+    let CatalogSource::Plugin(used) = &instance.catalogs["shop"].source else { panic!("a plugin") };
+    assert_eq!(&*used.scope, "catalog:shop");
+    let writer = &instance.generators["writer"];
+    assert_eq!((writer.budget.map(|b| b.minor), &*writer.plugin.scope), (Some(250), "generator:writer"));
+    let crate::instance::NotifierConfig::Plugin(used) = &instance.people["claire"].notifier else { panic!("a plugin") };
+    assert_eq!(&*used.scope, "person:claire");
+    let workflow = &instance.workflows["evening"];
+    let used = workflow.plugin.as_ref().expect("a plugin");
+    assert_eq!((used.plugin.as_str(), &*used.scope), ("rotation", "workflow:evening"));
+    assert!(Arc::ptr_eq(&used.settings, &workflow.settings) && workflow.settings["every"]["bluesky"] == "2d");
+    assert_eq!((&*workflow.script, &*workflow.source), (Path::new("plugin:rotation"), ""));
+    assert_eq!(instance.secrets, home.path().join("keys"));
+    assert_eq!((instance.limits.plugins.memory, instance.limits.plugins.time), (16 << 20, Duration::from_secs(10)));
+    assert_eq!(instance.limits.plugins.hosts, ["*.example.com", "[::1]:80"]);
+    assert_eq!(good(&home, HEAD).instance.secrets, home.path().join("secrets"));
+}
+
+#[test]
+fn slips_about_plugins_are_told_with_their_place() {
+    let home = home();
+    for (text, message, help) in [
+        (
+            "[accounts.x]\nplugin = \"x\"\nfolder = \"out\"\n",
+            "[accounts.x] has both \"plugin\" and \"folder\".",
+            "one of the two",
+        ),
+        ("[accounts.x]\nplugin = \"X!\"\n", "\"X!\" cannot name a plugin.", "small letters"),
+        ("[accounts.x]\nplugni = \"x\"\n", "There is no key \"plugni\" in [accounts.x].", "Did you mean \"plugin\"?"),
+        ("[accounts.x]\nchannel = \"bluesky\"\nfolder = \"o\"\n", "\"channel\" cannot be \"bluesky\".", "plugin = \"bluesky\""),
+        ("[accounts.x]\nfolder = \"o\"\nsettings = { a = 1 }\n", "\"settings\" is for plugins", "plugin = "),
+        (
+            "[accounts.x]\nplugin = \"x\"\nsecrets = { token = \"s3cr3t/==\" }\n",
+            "What \"token\" stands for is not",
+            "folder of secrets",
+        ),
+        (
+            "[feeds.f]\nurl = \"https://a.example\"\nplugin = \"p\"\n",
+            "[feeds.f] has both \"plugin\" and \"url\".",
+            "one of the two",
+        ),
+        ("[feeds.f]\ntopic = \"t\"\n", "[feeds.f] does not say where the feed is.", "plugin = "),
+        ("[catalogs.c]\nplugin = \"p\"\ncolumns = { sku = \"a\" }\n", "[catalogs.c] has both \"plugin\" and \"columns\".", ""),
+        ("[generators.g]\n", "[generators.g] has no \"plugin\".", "plugin = "),
+        ("[generators.g]\nplugin = \"p\"\nbudget = \"five\"\n", "\"five\" is not an amount of money.", "5 EUR"),
+        ("[generators.g]\nplugin = \"p\"\nbudget = 5\n", "\"budget\" is a text", "5"),
+        (
+            "[workflows.w]\nplugin = \"p\"\nscript = \"rotation.rhai\"\nevents = \"e\"\n",
+            "has both \"plugin\" and \"script\".",
+            "",
+        ),
+        (
+            "[workflows.w]\nscript = \"rotation.rhai\"\nevents = \"e\"\nsecrets = { a = \"b\" }\n",
+            "\"secrets\" is for plugins",
+            "",
+        ),
+        ("[secret]\nfolder = \"keys\"\n", "There is no section [secret].", "[secrets]"),
+        ("[limits]\nplugin_memory = \"1kB\"\n", "\"plugin_memory\" is 1kB, which is out of range.", "1MiB"),
+        ("[limits]\nplugin_hosts = [\"https://a.example/x\"]\n", "is not a host.", "*.example.com"),
+    ] {
+        let problems = load_text(&home, format!("{HEAD}{text}")).expect_err(text);
+        let found = problems.iter().find(|p| p.message.contains(message));
+        let found = found.unwrap_or_else(|| panic!("{text}: {problems:#?}"));
+        assert!(found.help.contains(help) && found.line > 3, "{text}: {found:?}");
+        assert!(!found.message.contains("s3cr3t"), "a secret written in the wrong place is not repeated");
+    }
+}
+
+#[test]
+fn budgets_read_as_people_write_them() {
+    let eur = |minor| Some(crate::domain::Money::eur(minor));
+    for (text, money) in
+        [("5 EUR", eur(500)), ("2,50 €", eur(250)), ("0.5eur", eur(50)), ("€ 12", eur(1_200)), ("EUR 3.1", eur(310))]
+    {
+        assert_eq!(plugins::money(text), money, "{text}");
+    }
+    assert_eq!(plugins::money("100 JPY").map(|m| m.minor), Some(100));
+    for wrong in ["", "5", "EUR", "5.555 EUR", "-5 EUR", "5. EUR", "1.2.3 EUR", "5 EURO", "1,000.00 EUR", "1.5 JPY", ".5 EUR"] {
+        assert_eq!(plugins::money(wrong), None, "{wrong}");
+    }
+}
+
 const REFERENCE: &str = include_str!("../../../config/beffroi.toml");
 
 /// The reference with every key in force.

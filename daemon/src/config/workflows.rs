@@ -3,10 +3,11 @@
 //! In: one table after the other. Out: workflows that share what they have in common.
 //! Never: keeps a part of the tree it read from; a hundred thousand workflows have to fit on a small machine.
 
-use super::files::Scripts;
+use super::files::{Script, Scripts};
 use super::meant::{DAY, HOUR, YEAR, name_of, zone_of};
-use crate::domain::{AccountName, Json, WorkflowName, Zone};
-use crate::instance::{Account, Budget, Missed, Overlap, Workflow};
+use super::plugins;
+use crate::domain::{AccountName, Digest, Json, WorkflowName, Zone};
+use crate::instance::{Account, Budget, Missed, Overlap, PluginUse, Workflow};
 use crate::problem::did_you_mean;
 use crate::schedule::cron::{Dst, Schedule};
 use crate::written::Findings;
@@ -92,8 +93,26 @@ impl<'a> Workflows<'a> {
     fn workflow(&mut self, name: &Text<'_>, table: &Table<'_>) -> Option<Workflow> {
         let default = Budget::default();
         let parsed = name_of(name, "workflows", WorkflowName::parse, self.findings);
-        let script = table.required("script", "Write script = \"….rhai\".");
-        let script = script.and_then(|text| self.scripts.get(&text, self.findings)).cloned();
+        let used = plugins::used(table, "workflow", name.value, self.findings);
+        let script = if table.has_or_nearly("plugin") {
+            plugins::alone(table, &["script"], self.findings);
+            if table.has("operations") {
+                let message = "\"operations\" are steps of a script, and this workflow is a plugin.";
+                self.findings.doubt(
+                    table.place("operations"),
+                    message,
+                    "Take it out; \"timeout\" and \"memory\" count for plugins.",
+                );
+            }
+            used.as_ref().map(|used| {
+                let path = format!("plugin:{}", used.plugin);
+                let version = Digest::of(path.as_bytes());
+                Script { path: PathBuf::from(path).into(), version, source: "".into() }
+            })
+        } else {
+            let script = table.required("script", "Write script = \"….rhai\", or plugin = \"…\".");
+            script.and_then(|text| self.scripts.get(&text, self.findings)).cloned()
+        };
         let schedules = self.schedules(table);
         let events = self.events(table);
         let enabled = table.flag("enabled", true);
@@ -129,7 +148,8 @@ impl<'a> Workflows<'a> {
         Some(Workflow {
             name: parsed?,
             purpose,
-            plugin: None,
+            // One copy of the settings, whoever reads them.
+            plugin: used.map(|used| Arc::new(PluginUse { settings: settings.clone(), ..used })),
             script: script.path,
             version: script.version,
             source: script.source,

@@ -68,6 +68,40 @@ impl Rest {
     }
 }
 
+/// A delivery being served, with what adapters want remembered of the calls made for it.
+///
+/// Every move of the delivery takes that along, into the same change: what a channel keeps and what became of the post are either
+/// both on disk or both not.
+struct Work {
+    row: DeliveryRow,
+    keep: Keep,
+}
+
+impl Work {
+    fn new(row: DeliveryRow) -> Self {
+        Self { row, keep: Keep::default() }
+    }
+}
+
+impl std::ops::Deref for Work {
+    type Target = DeliveryRow;
+
+    fn deref(&self) -> &DeliveryRow {
+        &self.row
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        let lost = self.keep.take();
+        debug_assert!(
+            lost.is_empty() || std::thread::panicking(),
+            "{}: a move forgot what an adapter keeps: {lost:?}",
+            self.row.id
+        );
+    }
+}
+
 /// A lane that is served; free again when dropped.
 struct Lane<'a> {
     outbox: &'a Outbox,
@@ -157,11 +191,11 @@ impl Outbox {
             let row = view::delivery(&*self.store.read()?, look.id)?;
             looked += 1;
             let Some(row) = row.filter(|row| row.look_at == look.look_at && row.approval == look.approval) else { continue };
-            match self.serve(&row, self.clock.now()) {
+            match self.serve(row.clone(), self.clock.now()) {
                 // Somebody moved it meanwhile (a person's no, a freeze): the next look sees how it stands.
                 Ok(()) | Err(CommitError::Conflict(_)) => {}
                 // A rule of the store stands against this one: the others go on.
-                Err(CommitError::Refused(rule)) => self.park(&row, &rule)?,
+                Err(CommitError::Refused(rule)) => self.park(Work::new(row), &rule)?,
                 Err(error) => return Err(error),
             }
             if looked == LOOKS {
@@ -214,16 +248,16 @@ impl Outbox {
     }
 
     /// A delivery that the store does not let go on waits for a person.
-    fn park(&self, row: &DeliveryRow, rule: &str) -> Result<(), CommitError> {
+    fn park(&self, row: Work, rule: &str) -> Result<(), CommitError> {
         let language = self.current.get().business.language;
         let text = language.pick(
             format!("la base de données s'y oppose : {rule}. Quelqu'un a-t-il modifié le fichier à la main ?"),
             format!("the database forbids it: {rule}. Did somebody change the file by hand?"),
         );
         tracing::error!(delivery = %row.id, account = %row.target, "{text}");
-        match self.step(row, "dead", text, Timestamp::NEVER, |_| {}) {
+        match self.step(&row, "dead", text, Timestamp::NEVER, |_| {}) {
             Err(CommitError::Refused(_) | CommitError::Conflict(_)) => {
-                self.rest(row, self.clock.now().plus(SHORT_WAIT));
+                self.rest(&row, self.clock.now().plus(SHORT_WAIT));
                 Ok(())
             }
             other => other,
@@ -235,26 +269,28 @@ impl Outbox {
         free.then(|| Lane { outbox: self, target: target.to_owned() })
     }
 
-    fn serve(&self, row: &DeliveryRow, now: Timestamp) -> Result<(), CommitError> {
+    fn serve(&self, row: DeliveryRow, now: Timestamp) -> Result<(), CommitError> {
         let instance = self.current.get();
+        let row = Work::new(row);
         if matches!(row.state.as_str(), "armed" | "unknown") {
-            return self.settle_unknown(row, &instance, now);
+            return self.settle_unknown(&row, &instance, now);
         }
-        match self.look(row, &instance, now)? {
+        match self.look(&row, &instance, now)? {
             Next::Send(cleared) => self.send(row, &instance, &cleared, now),
-            Next::Wait(state, reason, until) => self.wait(row, state, reason, until),
-            Next::End(state, reason) => self.step(row, state, reason, Timestamp::NEVER, |_| {}),
-            Next::Trip(reason) => self.trip(row, &reason, instance.business.language),
+            Next::Wait(state, reason, until) => self.wait(&row, state, reason, until),
+            Next::End(state, reason) => self.step(&row, state, reason, Timestamp::NEVER, |_| {}),
+            Next::Trip(reason) => self.trip(&row, &reason, instance.business.language),
             Next::AskYes(reason) => {
+                // Asked before any adapter is: there is nothing to remember.
                 self.store.commit(Change::new(now, vec![Op::AskYes { id: row.id, reason: reason.clone() }]))?;
-                self.told(row, "held", &reason);
+                self.told(&row, "held", &reason);
                 Ok(())
             }
         }
     }
 
     /// Stops the account until a person lets it go on; its queue waits.
-    fn trip(&self, row: &DeliveryRow, reason: &str, language: Language) -> Result<(), CommitError> {
+    fn trip(&self, row: &Work, reason: &str, language: Language) -> Result<(), CommitError> {
         let reason = reason.trim_end_matches('.');
         let why = language.pick(
             format!("{reason}. Le compte est bloqué jusqu'à ce que quelqu'un réponde : beffroi thaw {}", row.target),
@@ -270,7 +306,7 @@ impl Outbox {
     }
 
     /// Everything that may stand between a delivery and its sending, in the order in which an owner would ask.
-    fn look(&self, row: &DeliveryRow, instance: &Instance, now: Timestamp) -> Result<Next, CommitError> {
+    fn look(&self, row: &Work, instance: &Instance, now: Timestamp) -> Result<Next, CommitError> {
         let language = instance.business.language;
         let zone = instance.business.zone;
         let moment = |at: Timestamp| {
@@ -350,24 +386,17 @@ impl Outbox {
         Ok(self.clear_post(row, instance, account, freeze))
     }
 
-    fn guarded(
-        &self,
-        row: &DeliveryRow,
-        instance: &Instance,
-        now: Timestamp,
-        moment: impl Fn(Timestamp) -> String,
-    ) -> Option<Next> {
+    fn guarded(&self, row: &Work, instance: &Instance, now: Timestamp, moment: impl Fn(Timestamp) -> String) -> Option<Next> {
         let language = instance.business.language;
         let guards: Guards = match serde_json::from_value(row.guards.clone()?) {
             Ok(guards) => guards,
             Err(error) => return Some(unreadable(("ses conditions", "its guards"), &error, language)),
         };
-        let keep = Keep::default();
         let known: Vec<(std::time::Duration, Result<Arc<Stock>, String>)> = instance
             .catalogs
             .values()
             .filter(|c| guards.catalog.as_deref().is_none_or(|name| name == c.name.as_str()))
-            .map(|c| (c.max_age, self.adapters.stock(c, &self.call(instance, row, "", &keep, now))))
+            .map(|c| (c.max_age, self.adapters.stock(c, &self.call(instance, row, "", now))))
             .collect();
         let obstacle = guards::obstacle(&guards, &known, now, language, moment)?;
         Some(match guards.on_fail {
@@ -409,13 +438,13 @@ impl Outbox {
         }
     }
 
-    fn call<'a>(&'a self, instance: &Instance, row: &'a DeliveryRow, key: &'a str, keep: &'a Keep, now: Timestamp) -> Call<'a> {
+    fn call<'a>(&'a self, instance: &Instance, row: &'a Work, key: &'a str, now: Timestamp) -> Call<'a> {
         let business = &instance.business;
         Call {
             id: key,
             attempt: row.attempts + 1,
             time: CALL_TIME,
-            keep,
+            keep: &row.keep,
             now,
             network: &*self.network,
             zone: business.zone,
@@ -423,21 +452,23 @@ impl Outbox {
         }
     }
 
-    fn new_move(&self, row: &DeliveryRow, to: &'static str, reason: String, look_at: Timestamp) -> DeliveryMove {
+    fn new_move(&self, row: &Work, to: &'static str, reason: String, look_at: Timestamp) -> DeliveryMove {
         let from: &'static [&'static str] = match row.state.as_str() {
             "armed" => &["armed"],
             "unknown" => &["unknown", "armed"],
             _ => &["held", "due", "preparing", "retrying"],
         };
         let tell = row.state != to || row.reason.as_deref() != Some(&reason);
-        DeliveryMove { id: row.id, from, to, reason, look_at, prepared: None, receipt: None, attempt: false, tell }
+        let private = row.keep.take();
+        DeliveryMove { id: row.id, from, to, reason, look_at, prepared: None, receipt: None, attempt: false, tell, private }
     }
 
-    /// Waits. Nothing is written when nothing but the next look would change.
-    fn wait(&self, row: &DeliveryRow, to: &'static str, reason: String, until: Timestamp) -> Result<(), CommitError> {
+    /// Waits. Nothing is written when nothing but the next look would change, and no adapter wants anything remembered.
+    fn wait(&self, row: &Work, to: &'static str, reason: String, until: Timestamp) -> Result<(), CommitError> {
         let now = self.clock.now();
         let look_at = self.bounded(row, to, until).max(now.plus(SHORTEST_WAIT));
-        if row.state == to && row.reason.as_deref() == Some(&reason) && look_at.since(now) <= SHORT_WAIT {
+        let same = row.state == to && row.reason.as_deref() == Some(&reason) && row.keep.is_empty();
+        if same && look_at.since(now) <= SHORT_WAIT {
             self.rest(row, look_at);
             return Ok(());
         }
@@ -451,7 +482,7 @@ impl Outbox {
 
     fn step(
         &self,
-        row: &DeliveryRow,
+        row: &Work,
         to: &'static str,
         reason: String,
         look_at: Timestamp,

@@ -3,11 +3,11 @@
 //! In: content that was cleared for sending, or a delivery whose outcome is unknown. Out: the next state, with the reason.
 //! Never: publishes what is not armed on disk, or again while it is unknown whether the first time took effect.
 
-use super::{Cleared, Content, Outbox, SHORTEST_WAIT, gone};
+use super::{Cleared, Content, Outbox, SHORTEST_WAIT, Work, gone};
 use crate::craft::show;
 use crate::domain::{Language, Timestamp};
 use crate::instance::Instance;
-use crate::kinds::{Finding, Keep, KindError, Outcome, Pause, Preparation, Receipt};
+use crate::kinds::{Finding, KindError, Outcome, Pause, Preparation, Receipt};
 use crate::store::view::DeliveryRow;
 use crate::store::{Change, CommitError, DeliveryMove, MarkRead, Op};
 use std::time::Duration;
@@ -37,22 +37,14 @@ impl Outbox {
         format!("{}-{}", self.store.instance(), row.id)
     }
 
-    pub(super) fn send(
-        &self,
-        row: &DeliveryRow,
-        instance: &Instance,
-        cleared: &Cleared,
-        now: Timestamp,
-    ) -> Result<(), CommitError> {
-        let key = self.key(row);
+    pub(super) fn send(&self, mut row: Work, instance: &Instance, cleared: &Cleared, now: Timestamp) -> Result<(), CommitError> {
+        let key = self.key(&row);
         let language = instance.business.language;
-        let mut row = row.clone();
-        let keep = Keep::default();
         if let Content::Post(post, channel) = &cleared.content {
             for turn in 1.. {
-                match channel.prepare(&self.call(instance, &row, &key, &keep, now), &key, post, row.prepared.as_deref()) {
+                match channel.prepare(&self.call(instance, &row, &key, now), &key, post, row.prepared.as_deref()) {
                     Ok(Preparation::Ready(handle)) => {
-                        row.prepared = handle;
+                        row.row.prepared = handle;
                         break;
                     }
                     Ok(Preparation::Again(Pause { handle, not_before, message })) => {
@@ -67,7 +59,8 @@ impl Outbox {
                         if wait {
                             return Ok(());
                         }
-                        (row.state, row.reason, row.prepared) = ("preparing".into(), Some(message), Some(handle));
+                        let done = &mut row.row;
+                        (done.state, done.reason, done.prepared) = ("preparing".into(), Some(message), Some(handle));
                     }
                     Err(error) => return self.failed(&row, error, now, language),
                 }
@@ -82,8 +75,9 @@ impl Outbox {
         };
         let freeze = MarkRead::Mark("freeze".into(), cleared.freeze);
         self.store.commit(Change { built_on: vec![freeze], ops: vec![Op::Move(Box::new(arm))], at: now })?;
-        let armed = DeliveryRow { state: "armed".into(), attempts: row.attempts + 1, armed_at: Some(now), ..row };
-        match cleared.content.publish(&self.call(instance, &armed, &key, &keep, now), &key, armed.prepared.as_deref()) {
+        let mut armed = row;
+        (armed.row.state, armed.row.attempts, armed.row.armed_at) = ("armed".into(), armed.attempts + 1, Some(now));
+        match cleared.content.publish(&self.call(instance, &armed, &key, now), &key, armed.prepared.as_deref()) {
             Ok(Outcome::Online(receipt)) => self.online(&armed, &receipt, language),
             Ok(Outcome::Pending(pause)) => self.pending(&armed, pause, now),
             // A defect may have struck after the post had left: it proves no more than silence does.
@@ -94,14 +88,14 @@ impl Outbox {
         }
     }
 
-    fn online(&self, row: &DeliveryRow, receipt: &Receipt, language: Language) -> Result<(), CommitError> {
+    fn online(&self, row: &Work, receipt: &Receipt, language: Language) -> Result<(), CommitError> {
         let place = receipt.url.clone().unwrap_or_else(|| receipt.remote_id.clone());
         let reason = language.pick(format!("en ligne : {place}"), format!("online: {place}"));
         self.step(row, "online", reason, Timestamp::NEVER, |m| m.receipt = Some(receipt.clone()))
     }
 
     /// Accepted, and not yet there: followed until it is.
-    fn pending(&self, row: &DeliveryRow, pause: Pause, now: Timestamp) -> Result<(), CommitError> {
+    fn pending(&self, row: &Work, pause: Pause, now: Timestamp) -> Result<(), CommitError> {
         let Pause { handle, not_before, message } = pause;
         if row.prepared.as_ref() == Some(&handle) {
             return self.wait(row, "unknown", message, not_before);
@@ -110,7 +104,7 @@ impl Outbox {
     }
 
     /// After a failure that certainly had no effect.
-    fn failed(&self, row: &DeliveryRow, error: KindError, now: Timestamp, language: Language) -> Result<(), CommitError> {
+    fn failed(&self, row: &Work, error: KindError, now: Timestamp, language: Language) -> Result<(), CommitError> {
         match error {
             KindError::Reject(failure) => self.step(row, "refused", failure.message, Timestamp::NEVER, |_| {}),
             KindError::Reconnect(failure) if row.kind == "post" => self.trip(row, &failure.message, language),
@@ -124,7 +118,7 @@ impl Outbox {
 
     fn retry(
         &self,
-        row: &DeliveryRow,
+        row: &Work,
         why: &str,
         not_before: Option<Timestamp>,
         most: u32,
@@ -153,7 +147,7 @@ impl Outbox {
     }
 
     /// An armed delivery without an answer, from a lost reply or a process that ended: read back, never repeated blindly.
-    pub(super) fn settle_unknown(&self, row: &DeliveryRow, instance: &Instance, now: Timestamp) -> Result<(), CommitError> {
+    pub(super) fn settle_unknown(&self, row: &Work, instance: &Instance, now: Timestamp) -> Result<(), CommitError> {
         let language = instance.business.language;
         let content = match row.kind.as_str() {
             "notice" => instance.people.values().find(|p| p.name.as_str() == row.target).and_then(|person| {
@@ -174,8 +168,8 @@ impl Outbox {
         // More and more rarely, the longer it stays open.
         let open_for = now.since(row.armed_at.unwrap_or(now));
         let later = now.plus(open_for.clamp(FIRST_WAIT, LONGEST_WAIT));
-        let (key, keep) = (self.key(row), Keep::default());
-        match content.find(&self.call(instance, row, &key, &keep, now), &key, row.prepared.as_deref()) {
+        let key = self.key(row);
+        match content.find(&self.call(instance, row, &key, now), &key, row.prepared.as_deref()) {
             Some(Ok(Finding::Online(receipt))) => self.online(row, &receipt, language),
             Some(Ok(Finding::Absent)) if now < row.armed_at.unwrap_or(now).plus(content.settles_within()) => {
                 let text = language.pick("peut-être parti ; vérifié de nouveau", "it may have gone out; read back again");
@@ -208,7 +202,7 @@ impl Outbox {
         }
     }
 
-    fn ask_owner(&self, row: &DeliveryRow, why: &str, until: Timestamp, language: Language) -> Result<(), CommitError> {
+    fn ask_owner(&self, row: &Work, why: &str, until: Timestamp, language: Language) -> Result<(), CommitError> {
         let (id, why) = (row.id, why.trim_end_matches('.'));
         let text = language.pick(
             format!("peut-être parti : {why}. Regardez sur le réseau, puis répondez : beffroi approve {id} --again (pas parti) ou --done (parti)"),

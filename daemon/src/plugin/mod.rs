@@ -12,8 +12,9 @@ pub mod manifest;
 pub mod package;
 mod registry;
 pub mod rights;
-pub mod settings;
 #[cfg(test)]
+pub mod settings;
+pub mod template;
 mod testing;
 mod ward;
 

@@ -230,6 +230,11 @@ impl RunDesk {
         self.log.push(LogLine { at: self.tools.clock.now(), level: level.into(), text });
     }
 
+    /// Commits something that is so whatever becomes of the run.
+    pub(super) fn commit_now(&self, ops: Vec<Op>) -> Result<(), Refusal> {
+        self.tools.store.commit(Change::new(self.tools.clock.now(), ops)).map(drop).map_err(commit)
+    }
+
     /// Makes sure the ledger knows this attempt before something durable or outward happens in it.
     fn make_known(&mut self) -> Result<(), Refusal> {
         if self.begun {

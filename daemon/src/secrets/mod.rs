@@ -235,8 +235,14 @@ fn bound(credential: &Credential, places: &[Place], url: &Url, user: &SecretUse)
     let (name, plugin) = (&credential.name, &user.plugin);
     let known = places.iter().map(|p| p.host.as_str()).collect::<Vec<_>>().join(", ");
     Err(SecretError::NotBound(user.language.pick(
-        format!("L'accès {name} du plugin {plugin} n'est pas lié à {host} mais à : {known}. Corrigez le réglage, ou signalez-le à l'auteur du plugin."),
-        format!("The credential {name} of the plugin {plugin} is not bound to {host} but to: {known}. Correct the setting, or tell the plugin's author."),
+        format!(
+            "L'accès {name} du plugin {plugin} n'est pas lié à {host} mais à : {known}. Corrigez le réglage, ou \
+             signalez-le à l'auteur du plugin."
+        ),
+        format!(
+            "The credential {name} of the plugin {plugin} is not bound to {host} but to: {known}. Correct the setting, or \
+             tell the plugin's author."
+        ),
     )))
 }
 

@@ -72,7 +72,10 @@ impl Sources {
         if !is_name(name) {
             let shown: String = name.chars().take(80).collect();
             return Err(language.pick(
-                format!("« {shown} » ne peut pas nommer un secret. Utilisez au plus 64 petites lettres sans accent, chiffres, « - » et « _ »."),
+                format!(
+                    "« {shown} » ne peut pas nommer un secret. Utilisez au plus 64 petites lettres sans accent, chiffres, \
+                     « - » et « _ »."
+                ),
                 format!("\"{shown}\" cannot name a secret. Use up to 64 small letters without accents, digits, \"-\" and \"_\"."),
             ));
         }

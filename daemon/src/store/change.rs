@@ -306,6 +306,8 @@ pub struct DeliveryMove {
     pub attempt: bool,
     /// Whether the reason goes into the delivery's history (false for a repeated look with the same result).
     pub tell: bool,
+    /// What adapters want remembered of the calls that led here.
+    pub private: Vec<crate::kinds::PrivateWrite>,
 }
 
 /// One operation.
@@ -609,7 +611,10 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
             )?
             .execute(params![workflow, feed])?;
         }
-        Op::Move(step) => move_delivery(db, step, at)?,
+        Op::Move(step) => {
+            move_delivery(db, step, at)?;
+            super::plugins::keep(db, &step.private)?;
+        }
         Op::AskYes { id, reason } => {
             let changed = db
                 .prepare_cached(

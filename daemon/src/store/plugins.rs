@@ -7,6 +7,7 @@ use super::CommitError;
 use crate::domain::Timestamp;
 use crate::kinds::{Message, PrivateWrite};
 use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::{HashMap, HashSet};
 
 /// An installed plugin, as decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,14 +120,14 @@ pub enum PluginOp {
         /// What went wrong.
         error: Option<String>,
     },
-    /// The latest figures of posts: remote identifier, name, value.
+    /// The latest figures of posts: remote identifier (empty for the account as a whole), name, value.
     PostMetrics {
         /// The account.
         account: String,
         /// The figures.
         rows: Vec<(String, String, f64)>,
     },
-    /// The running total of a whole account on a day.
+    /// Figures of a whole account on a day: what was counted on it, or how many there are. Replaces what was noted before.
     AccountMetrics {
         /// The account.
         account: String,
@@ -186,20 +187,7 @@ pub(super) fn apply(db: &Connection, op: &PluginOp, at: i64) -> Result<(), Commi
         PluginOp::Crash { name, text } => {
             run("INSERT INTO plugin_crash VALUES (?1, ?2, ?3)", &[name, &at, text])?;
         }
-        PluginOp::State(writes) => {
-            for w in writes {
-                match &w.value {
-                    Some(value) => run(
-                        "INSERT INTO plugin_state VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET value = excluded.value",
-                        &[&w.owner, &w.scope, &w.key, value],
-                    )?,
-                    None => run(
-                        "DELETE FROM plugin_state WHERE plugin = ?1 AND scope = ?2 AND key = ?3",
-                        &[&w.owner, &w.scope, &w.key],
-                    )?,
-                };
-            }
-        }
+        PluginOp::State(writes) => keep(db, writes)?,
         PluginOp::Token { plugin, scope, credential, sealed } => {
             run(
                 "INSERT INTO token VALUES (?1, ?2, ?3, ?4, ?5)
@@ -246,6 +234,23 @@ pub(super) fn apply(db: &Connection, op: &PluginOp, at: i64) -> Result<(), Commi
                 )?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Writes private state.
+pub(super) fn keep(db: &Connection, writes: &[PrivateWrite]) -> Result<(), CommitError> {
+    for w in writes {
+        match &w.value {
+            Some(value) => db
+                .prepare_cached(
+                    "INSERT INTO plugin_state VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET value = excluded.value",
+                )?
+                .execute(params![w.owner, w.scope, w.key, value])?,
+            None => db
+                .prepare_cached("DELETE FROM plugin_state WHERE plugin = ?1 AND scope = ?2 AND key = ?3")?
+                .execute(params![w.owner, w.scope, w.key])?,
+        };
     }
     Ok(())
 }
@@ -343,6 +348,51 @@ pub fn reading(db: &Connection, account: &str, what: &str) -> rusqlite::Result<O
     db.prepare_cached("SELECT cursor, read_at FROM reading WHERE account = ?1 AND what = ?2")?
         .query_row([account, what], |row| Ok((row.get(0)?, Timestamp::from_millis(row.get(1)?))))
         .optional()
+}
+
+/// Why the last reading of an account's inbox or figures did not work out, by account and what.
+pub fn reading_errors(db: &Connection) -> rusqlite::Result<Vec<(String, String, String)>> {
+    let mut question =
+        db.prepare_cached("SELECT account, what, error FROM reading WHERE error IS NOT NULL ORDER BY account, what")?;
+    let rows = question.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    rows.collect()
+}
+
+/// The latest figures of an account's posts, by remote identifier and name; the account's own under an empty identifier.
+pub fn post_metrics(db: &Connection, account: &str) -> rusqlite::Result<HashMap<(String, String), f64>> {
+    let mut question = db.prepare_cached("SELECT remote_id, name, value FROM post_metric WHERE account = ?1")?;
+    let rows = question.query_map([account], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))?;
+    rows.collect()
+}
+
+/// The figures of an account on a day, by name.
+pub fn account_metrics(db: &Connection, account: &str, day: &str) -> rusqlite::Result<HashMap<String, f64>> {
+    let mut question = db.prepare_cached("SELECT name, value FROM metric WHERE account = ?1 AND day = ?2")?;
+    let rows = question.query_map([account, day], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
+
+/// Posts of an account that went online since an instant: the network's identifier, and when.
+pub fn online_posts(db: &Connection, account: &str, since: Timestamp) -> rusqlite::Result<Vec<(String, Timestamp)>> {
+    let mut question = db.prepare_cached(
+        "SELECT remote_id, settled_at FROM delivery WHERE target = ?1 AND kind = 'post' AND state = 'online'
+         AND remote_id IS NOT NULL AND settled_at >= ?2 ORDER BY settled_at, id",
+    )?;
+    let rows =
+        question.query_map(params![account, since.millis()], |row| Ok((row.get(0)?, Timestamp::from_millis(row.get(1)?))))?;
+    rows.collect()
+}
+
+/// Which of these messages of an account are known.
+pub fn known_messages(db: &Connection, account: &str, ids: &[&str]) -> rusqlite::Result<HashSet<String>> {
+    let mut question = db.prepare_cached("SELECT 1 FROM message WHERE account = ?1 AND id = ?2")?;
+    let mut known = HashSet::new();
+    for id in ids {
+        if question.exists(params![account, id])? {
+            known.insert((*id).to_owned());
+        }
+    }
+    Ok(known)
 }
 
 /// The latest messages of the public, newest first, of one account or of all.

@@ -137,6 +137,7 @@ fn armed(id: crate::domain::DeliveryId) -> Op {
         receipt: None,
         attempt: true,
         tell: true,
+        private: Vec::new(),
     }))
 }
 

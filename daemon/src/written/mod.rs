@@ -185,6 +185,11 @@ impl<'p> Table<'p> {
         Some(Self { table, at, label, suggested, piece: self.piece, findings: self.findings })
     }
 
+    /// The kind of section this is.
+    pub(crate) fn keys(&self) -> &'static Keys {
+        self.label.keys
+    }
+
     /// A table under this one.
     pub(crate) fn table(&self, key: &'static str, keys: &'static Keys) -> Option<Self> {
         let (name, value) = self.table.get_key_value(key)?;

@@ -99,15 +99,16 @@ pub(crate) mod http {
     use crate::fake::{Fate, Killed, Sent, World, panic_any, with};
 
     pub(crate) fn send(request: &Request) -> Result<Response, HttpError> {
+        let sent = Sent {
+            method: request.method.clone(),
+            url: request.url.clone(),
+            headers: request.headers.iter().map(|h| (h.name.clone(), h.value.clone())).collect(),
+            body: request.body.clone(),
+            credential: request.credential.clone(),
+        };
         let fate = with(|w| {
-            w.requests.push(Sent {
-                method: request.method.clone(),
-                url: request.url.clone(),
-                headers: request.headers.iter().map(|h| (h.name.clone(), h.value.clone())).collect(),
-                body: request.body.clone(),
-                credential: request.credential.clone(),
-            });
-            next(w, &request.method, &request.url)
+            w.requests.push(sent.clone());
+            next(w, &sent)
         });
         match fate {
             Some(Fate::Response { status, headers, body }) => Ok(Response { status, headers, body }),
@@ -117,10 +118,13 @@ pub(crate) mod http {
         }
     }
 
-    fn next(world: &mut World, method: &str, url: &str) -> Option<Fate> {
+    fn next(world: &mut World, sent: &Sent) -> Option<Fate> {
+        let (method, url) = (&sent.method, &sent.url);
         let bare = url.split('?').next().unwrap_or(url);
         let keys = [format!("{method} {url}"), format!("{method} {bare}")];
-        let key = keys.iter().find(|k| world.answers.contains_key(*k))?;
+        let Some(key) = keys.iter().find(|k| world.answers.contains_key(*k)) else {
+            return world.remote.as_mut().and_then(|remote| remote(sent)).map(|answer| answer.0);
+        };
         let answers = world.answers.get_mut(key)?;
         if answers.len() > 1 { answers.pop_front().map(|a| a.0) } else { answers.front().map(|a| a.0.clone()) }
     }

@@ -7,7 +7,7 @@ use super::fields::{Args, when};
 use super::{Row, may, need, row};
 use crate::craft::{markup, show, words};
 use crate::domain::{Digest, Json, PersonName, Timestamp};
-use crate::effects::{PlannedEvent, PlannedNotice, PlannedRun};
+use crate::effects::{DEPTH, PlannedEvent, PlannedNotice, PlannedRun, brought};
 use crate::kinds::Notice;
 use crate::network::{NetworkError, Request};
 use crate::problem::perhaps;
@@ -114,9 +114,6 @@ pub(super) const ROWS: &[Row] = &[
     row!(Plan log::warn(need("text", Text, "the line")) -> Nothing, "Writes a line that somebody should see into the run's log.", "log::warn(\"no figures yet\");", |desk, args| log(desk, "warn", args)),
     row!(Plan log::error(need("text", Text, "the line")) -> Nothing, "Writes a line about something that went wrong into the run's log.", "log::error(\"the shop does not answer\");", |desk, args| log(desk, "error", args)),
 ];
-
-/// The depth of a chain of events travels in the payload, out of the script's sight.
-const DEPTH: &str = "_depth";
 
 fn payload(stored: &Json) -> Json {
     match stored {
@@ -277,7 +274,7 @@ fn emit(desk: &mut RunDesk, mut args: Args) -> Answer {
     if depth > EVENT_DEPTH {
         return Err(args.refuse("events have answered each other eight times in a row; the chain ends here. Look for two workflows that call each other."));
     }
-    let payload = json!({ DEPTH: depth, "event": name, "payload": args.any() });
+    let payload = brought(&name, depth, args.any());
     desk.effects.events.push(PlannedEvent { name, payload });
     Ok(Json::Null)
 }

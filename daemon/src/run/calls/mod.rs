@@ -9,6 +9,7 @@ mod fields;
 mod news;
 mod posts;
 mod shop;
+mod texts;
 
 use super::desk::{Answer, RunDesk};
 use super::function::{Function, Kind, Param};
@@ -28,7 +29,7 @@ struct Table {
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    let rows = [basics::ROWS, posts::ROWS, content::ROWS, news::ROWS, shop::ROWS].concat_rows();
+    let rows = [basics::ROWS, posts::ROWS, content::ROWS, news::ROWS, shop::ROWS, texts::ROWS].concat_rows();
     let (functions, work): (Vec<Function>, Vec<Work>) = rows.into_iter().map(|Row(f, w)| (f, w)).unzip();
     Table { functions: functions.leak(), work }
 });
