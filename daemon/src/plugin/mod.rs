@@ -12,9 +12,9 @@ pub mod manifest;
 pub mod package;
 mod registry;
 pub mod rights;
-#[cfg(test)]
 pub mod settings;
 pub mod template;
+#[cfg(test)]
 mod testing;
 mod ward;
 
