@@ -18,4 +18,4 @@ pub mod template;
 mod testing;
 mod ward;
 
-pub use registry::{Installed, Plugins, Reaches, Shown};
+pub use registry::{Installed, Plugins, Shown};

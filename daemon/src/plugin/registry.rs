@@ -7,19 +7,16 @@ use super::absent::Absent;
 use super::bridge::{Bridge, PluginWorkflow};
 use super::host::{Duty, Host, Loaded, Refused};
 use super::manifest::{Manifest, Words};
+use super::rights::{self, Rights};
 use super::settings;
 use super::ward::Ward;
 use crate::clock::Clock;
-use crate::domain::{Digest, Json, Language, PluginName, Timestamp, Zone};
+use crate::domain::{Digest, Language, PluginName, Timestamp, Zone};
 use crate::instance::{Ceiling, Current, Limits, PluginUse};
 use crate::kinds::{Call, Catalog, Channel, Failure, Generator, KindError, Notifier, Source};
-use crate::network::Reach;
 use crate::store::Store;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-
-/// Where a plugin may call for one use of it: its manifest, what was granted, these settings, and the daemon's limits.
-pub type Reaches = Arc<dyn Fn(&Json, &Limits) -> Reach + Send + Sync>;
 
 /// A plugin as it was installed.
 pub struct Installed {
@@ -27,8 +24,8 @@ pub struct Installed {
     pub manifest: Arc<Manifest>,
     /// The package's digest.
     pub digest: Digest,
-    /// Where it may call.
-    pub reaches: Reaches,
+    /// What was granted.
+    pub rights: Rights,
     /// Why it is suspended, and since when.
     pub suspended: Option<(String, Timestamp)>,
 }
@@ -52,7 +49,7 @@ struct Works {
 /// One plugin, ready or not.
 struct Shelved {
     loaded: Result<Arc<Loaded>, Refused>,
-    reaches: Reaches,
+    rights: Rights,
     ward: Arc<Ward>,
     /// What it is at work for, by scope.
     duties: Mutex<HashMap<Arc<str>, Known>>,
@@ -63,6 +60,7 @@ struct Known {
     duty: Arc<Duty>,
     ceiling: Ceiling,
     allow_private: Vec<String>,
+    language: Language,
 }
 
 /// A standing of a plugin, for lists.
@@ -106,11 +104,11 @@ impl Plugins {
                 en: "This daemon runs without plugins.".into(),
             }));
         };
-        let Installed { manifest, digest, reaches, suspended } = installed;
+        let Installed { manifest, digest, rights, suspended } = installed;
         let name = manifest.name.clone();
         let loaded = works.host.load(manifest, digest, wasm).map(Arc::new);
         let ward = Arc::new(Ward::new(name.clone(), Some(works.store.clone()), suspended));
-        let shelved = Arc::new(Shelved { loaded: loaded.clone(), reaches, ward, duties: Mutex::default() });
+        let shelved = Arc::new(Shelved { loaded: loaded.clone(), rights, ward, duties: Mutex::default() });
         self.change(|shelf| {
             let stays = loaded.is_err() && shelf.get(name.as_str()).is_some_and(|old| old.loaded.is_ok());
             if !stays {
@@ -244,14 +242,16 @@ impl Shelved {
             && known.duty.used == *used
             && known.ceiling == limits.plugins
             && known.allow_private == limits.allow_private
+            && known.language == language
         {
             return Ok(known.duty.clone());
         }
         let settings = settings::complete(&loaded.manifest, &used.settings, language)
             .map_err(|problems| Failure::new("plugin-settings", problems.join(" ")))?;
-        let reach = Arc::new((self.reaches)(&settings, limits));
-        let duty = Arc::new(Duty::new(used.clone(), &settings, reach, limits.plugins.clone()));
-        let known = Known { duty: duty.clone(), ceiling: limits.plugins.clone(), allow_private: limits.allow_private.clone() };
+        let force = rights::force(&loaded.manifest, &self.rights, &limits.plugins, &settings, &limits.allow_private);
+        let duty = Arc::new(Duty::new(used.clone(), settings, force, language));
+        let known =
+            Known { duty: duty.clone(), ceiling: limits.plugins.clone(), allow_private: limits.allow_private.clone(), language };
         duties.insert(used.scope.clone(), known);
         Ok(duty)
     }

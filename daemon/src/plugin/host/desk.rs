@@ -18,7 +18,7 @@ const DESK: &str = "beffroi:plugin/desk@0.1.0";
 pub(super) struct AtDesk {
     desk: Box<dyn Desk>,
     steps: Vec<String>,
-    /// Which functions of the table the manifest asks for.
+    /// Which functions of the table it may call.
     allowed: Arc<[bool]>,
 }
 
@@ -53,18 +53,6 @@ impl AtDesk {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Ends(pub(super) Stop);
-
-/// Which functions a manifest's list covers.
-pub(super) fn allowed(table: &[Function], asked: &[String]) -> Arc<[bool]> {
-    let covers = |function: &Function| {
-        let name = function.full_name();
-        asked.iter().any(|pattern| match pattern.strip_suffix("::*") {
-            Some(space) => function.space == space,
-            None => pattern == "*" || *pattern == name,
-        })
-    };
-    table.iter().map(covers).collect()
-}
 
 /// Links every function of the table.
 pub(super) fn link(linker: &mut Linker<Inside>, table: &'static [Function]) -> wasmtime::Result<()> {
@@ -148,7 +136,7 @@ fn call(at: &mut AtDesk, index: usize, function: &Function, params: &[Val]) -> R
     if !at.allowed.get(index).copied().unwrap_or_default() {
         let name = function.full_name();
         return Err(format!(
-            "The manifest does not ask for {name}. Its list would have to hold it: [workflow] desk = [\"{name}\"]."
+            "{name} was not granted to this plugin. Its manifest would have to ask for it: [workflow] desk = [\"{name}\"]."
         )
         .into());
     }

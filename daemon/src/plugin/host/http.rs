@@ -3,6 +3,7 @@
 //! In: what a plugin wants sent. Out: the answer, or a sentence that names the rule.
 //! Never: a request that the rights do not cover, a header that speaks for the daemon, or more than the call's budget.
 
+use super::Duty;
 use super::contract::wire::http as wire;
 use super::inside::Inside;
 use super::sandbox::one_line;
@@ -10,7 +11,8 @@ use crate::clock::Clock;
 use crate::domain::{Digest, Language};
 use crate::kinds::Call;
 use crate::network::{NetworkError, Request, Response, Sealed};
-use crate::plugin::manifest::{Credential, CredentialKind};
+use crate::plugin::manifest::Credential;
+use crate::secrets::{SecretError, Secrets};
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
@@ -71,13 +73,7 @@ struct Job {
     credential: Option<Credential>,
 }
 
-type Answer = Result<Response, Failed>;
-
-/// Why there is no answer.
-enum Failed {
-    Network(NetworkError),
-    Credential(String),
-}
+type Answer = Result<Response, SecretError>;
 
 impl Errands {
     fn lock(&self) -> std::sync::MutexGuard<'_, Errand> {
@@ -102,7 +98,7 @@ impl Errands {
     }
 
     /// Does what was asked for, on the calling thread. Says whether there was anything.
-    pub(super) fn run(&self, call: &Call<'_>) -> bool {
+    pub(super) fn run(&self, call: &Call<'_>, duty: &Duty, secrets: Option<&Secrets>) -> bool {
         let job = match std::mem::take(&mut *self.lock()) {
             Errand::Asked(job) => job,
             other => {
@@ -110,26 +106,30 @@ impl Errands {
                 return false;
             }
         };
-        let answer = send(call, *job);
+        let answer = send(call, *job, duty, secrets);
         *self.lock() = Errand::Done(answer);
         true
     }
 }
 
 /// Sends one request, with its credential if it names one.
-fn send(call: &Call<'_>, job: Job) -> Answer {
-    match job.credential {
-        None => call.network.send(&job.request).map_err(Failed::Network),
-        Some(credential) => Err(Failed::Credential(no_secret(call.language, &credential))),
+fn send(call: &Call<'_>, job: Job, duty: &Duty, secrets: Option<&Secrets>) -> Answer {
+    match (job.credential, secrets) {
+        (None, _) => call.network.send(&job.request).map_err(SecretError::Network),
+        (Some(credential), Some(secrets)) => {
+            secrets.send(call.network, job.request, &credential, &duty.secrets, &|host| duty.place(host))
+        }
+        (Some(credential), None) => Err(no_secrets(call.language, &credential)),
     }
 }
 
-fn no_secret(language: Language, credential: &Credential) -> String {
+/// In a preview nobody has secrets.
+fn no_secrets(language: Language, credential: &Credential) -> SecretError {
     let label = credential.label.pick(language);
-    language.pick(
-        format!("Il manque «\u{a0}{label}\u{a0}» (identifiant {}).", credential.name),
-        format!("\"{label}\" is missing (credential {}).", credential.name),
-    )
+    SecretError::NoCredential(language.pick(
+        format!("Il n'y a pas de secrets ici\u{a0}: «\u{a0}{label}\u{a0}» ({}) ne peut pas servir.", credential.name),
+        format!("There are no secrets here: \"{label}\" ({}) cannot be used.", credential.name),
+    ))
 }
 
 type Sent<T> = Result<T, wire::HttpError>;
@@ -150,7 +150,7 @@ impl Inside {
                 language,
             ));
         }
-        let limits = self.manifest.limits.clone();
+        let limits = self.duty.force.limits.clone();
         if self.http.requests >= limits.requests {
             let most = limits.requests;
             return Err(wire::HttpError::Exhausted((
@@ -217,17 +217,17 @@ impl Inside {
 
     fn credential(&self, name: &str) -> Sent<Credential> {
         let found = self.manifest.credentials.iter().find(|c| c.name == name);
-        found.cloned().ok_or_else(|| {
+        found.and_then(|asked| self.duty.credential(asked)).ok_or_else(|| {
             let name = one_line(name, 64);
             wire::HttpError::NoCredential(self.pick(
-                format!("Le manifeste ne connaît pas d'identifiant «\u{a0}{name}\u{a0}». Il lui faudrait : [[credentials]] name = \"{name}\"."),
-                format!("The manifest knows no credential \"{name}\". It would need: [[credentials]] name = \"{name}\"."),
+                format!("Le plugin n'a pas d'accès «\u{a0}{name}\u{a0}» ici. Son manifeste devrait le demander : [[credentials]] name = \"{name}\"."),
+                format!("The plugin has no credential \"{name}\" here. Its manifest would have to ask for it: [[credentials]] name = \"{name}\"."),
             ))
         })
     }
 
     fn out_of_bytes(&self) -> wire::HttpError {
-        let (plugin, most) = (&self.manifest.name, self.manifest.limits.bytes);
+        let (plugin, most) = (&self.manifest.name, self.duty.force.limits.bytes);
         wire::HttpError::Exhausted((
             self.pick(
                 format!("Le plugin {plugin} a échangé ses {most} octets de cet appel. Le manifeste peut en demander plus : [limits] bytes."),
@@ -248,7 +248,7 @@ impl Inside {
                 language,
             ));
         };
-        if asset.shown.size > self.manifest.limits.bytes.saturating_sub(self.http.bytes) {
+        if asset.shown.size > self.duty.force.limits.bytes.saturating_sub(self.http.bytes) {
             return Err(self.out_of_bytes());
         }
         let bytes = asset.whole(language).map_err(wire::HttpError::NotAllowed)?;
@@ -307,7 +307,7 @@ impl Inside {
             out.extend_from_slice(b"\r\n\r\n");
             out.extend_from_slice(&bytes);
             out.extend_from_slice(b"\r\n");
-            if out.len() as u64 > self.manifest.limits.bytes {
+            if out.len() as u64 > self.duty.force.limits.bytes {
                 return Err(self.out_of_bytes());
             }
         }
@@ -379,13 +379,15 @@ impl wire::Host for Inside {
             Err(error) => return Ok(Err(error)),
         };
         let safe = matches!(job.request.method.as_str(), "GET" | "HEAD" | "OPTIONS");
-        let cut = job.request.max_body < self.manifest.limits.response;
+        let cut = job.request.max_body < self.duty.force.limits.response;
         let before = self.clock.monotonic();
         let answer = self.errands.ask(job).await;
         self.http.waited += self.clock.monotonic().saturating_sub(before);
-        let not_left =
-            matches!(answer, Err(Failed::Credential(_) | Failed::Network(NetworkError::NotSent(_) | NetworkError::Forbidden(_))));
-        self.http.acted |= !safe && !not_left;
+        let left = match &answer {
+            Ok(_) | Err(SecretError::Network(NetworkError::Lost(_) | NetworkError::TooLarge(_))) => true,
+            Err(_) => false,
+        };
+        self.http.acted |= left && !safe;
         Ok(match answer {
             Ok(response) => {
                 let heads: usize = response.headers.iter().map(|(n, v)| n.len() + v.len()).sum();
@@ -396,33 +398,33 @@ impl wire::Host for Inside {
                     body: response.body,
                 })
             }
-            Err(Failed::Credential(text)) => Err(wire::HttpError::NoCredential(text)),
-            Err(Failed::Network(NetworkError::Forbidden(text))) => Err(wire::HttpError::NotAllowed(text)),
-            Err(Failed::Network(NetworkError::NotSent(text))) => Err(wire::HttpError::NotSent(text)),
-            Err(Failed::Network(NetworkError::Lost(text))) => Err(wire::HttpError::Lost(text)),
-            Err(Failed::Network(NetworkError::TooLarge(_))) if cut => {
-                self.http.bytes = self.manifest.limits.bytes;
+            Err(SecretError::NoCredential(text) | SecretError::NotBound(text) | SecretError::Reconnect(text)) => {
+                Err(wire::HttpError::NoCredential(text))
+            }
+            Err(SecretError::Retry(text, moment)) => {
+                let millis = moment.and_then(|moment| u64::try_from(moment.millis()).ok());
+                Err(wire::HttpError::Exhausted((text, millis)))
+            }
+            Err(SecretError::Network(NetworkError::Forbidden(text))) => Err(wire::HttpError::NotAllowed(text)),
+            Err(SecretError::Network(NetworkError::NotSent(text))) => Err(wire::HttpError::NotSent(text)),
+            Err(SecretError::Network(NetworkError::Lost(text))) => Err(wire::HttpError::Lost(text)),
+            Err(SecretError::Network(NetworkError::TooLarge(_))) if cut => {
+                self.http.bytes = self.duty.force.limits.bytes;
                 Err(self.out_of_bytes())
             }
-            Err(Failed::Network(NetworkError::TooLarge(text))) => Err(wire::HttpError::TooLarge(text)),
+            Err(SecretError::Network(NetworkError::TooLarge(text))) => Err(wire::HttpError::TooLarge(text)),
         })
     }
 
     fn sign(&mut self, credential: String, data: Vec<u8>) -> wasmtime::Result<Sent<Vec<u8>>> {
-        let _ = data;
         let credential = match self.credential(&credential) {
             Ok(credential) => credential,
             Err(error) => return Ok(Err(error)),
         };
-        let text = if credential.kind == CredentialKind::Hmac {
-            no_secret(self.facts.language, &credential)
-        } else {
-            let name = &credential.name;
-            self.pick(
-                format!("L'identifiant {name} ne signe rien : son genre n'est pas hmac."),
-                format!("The credential {name} signs nothing: its kind is not hmac."),
-            )
+        let signed = match &self.secrets {
+            Some(secrets) => secrets.sign(&credential, &self.duty.secrets, &data),
+            None => Err(no_secrets(self.facts.language, &credential)),
         };
-        Ok(Err(wire::HttpError::NoCredential(text)))
+        Ok(signed.map_err(|error| wire::HttpError::NoCredential(error.to_string())))
     }
 }

@@ -12,6 +12,7 @@ use super::state::State;
 use super::{Duty, Facts};
 use crate::clock::{Clock, SystemClock};
 use crate::plugin::manifest::Manifest;
+use crate::secrets::Secrets;
 use std::sync::Arc;
 use std::time::Duration;
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
@@ -23,6 +24,7 @@ pub(in crate::plugin) struct Inside {
     pub(super) ceiling: Ceiling,
     pub(super) manifest: Arc<Manifest>,
     pub(super) duty: Arc<Duty>,
+    pub(super) secrets: Option<Arc<Secrets>>,
     pub(super) facts: Facts,
     pub(super) lines: Lines,
     pub(super) state: State,
@@ -109,7 +111,7 @@ impl wire::log::Host for Inside {
 
 impl wire::settings::Host for Inside {
     fn get(&mut self) -> wasmtime::Result<String> {
-        Ok(self.duty.settings.to_string())
+        Ok(self.duty.settings.clone())
     }
 }
 
@@ -119,7 +121,7 @@ impl wire::state::Host for Inside {
     }
 
     fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<Result<(), String>> {
-        let quota = self.manifest.limits.state;
+        let quota = self.duty.force.limits.state;
         self.state.set(key, value, quota, self.facts.language)
     }
 

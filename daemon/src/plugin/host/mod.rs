@@ -31,11 +31,13 @@ pub use welcome::{API, Refused};
 
 use crate::clock::{Clock, SystemClock};
 use crate::domain::{Digest, Json, Language, Timestamp, Zone};
-use crate::instance::{Ceiling, PluginUse};
+use crate::instance::PluginUse;
 use crate::kinds::{Call, PrivateWrite};
-use crate::network::Reach;
-use crate::plugin::manifest::Manifest;
+use crate::network::{Place, Reach};
+use crate::plugin::manifest::{Credential, Manifest, covers};
+use crate::plugin::rights::{Force, desk_allows};
 use crate::run::function::{Desk, Function};
+use crate::secrets::{SecretUse, Secrets};
 use crate::store::Store as Database;
 use cache::Cache;
 use desk::AtDesk;
@@ -67,6 +69,7 @@ pub struct Host {
     table: &'static [Function],
     cache: Option<PathBuf>,
     database: Option<Arc<Database>>,
+    secrets: Option<Arc<Secrets>>,
     works: Mutex<Option<Arc<Works>>>,
 }
 
@@ -143,16 +146,35 @@ pub struct Duty {
     plugin: Arc<str>,
     /// The settings as one JSON object, complete.
     settings: String,
-    /// Where it may call.
-    pub reach: Arc<Reach>,
-    /// The most it gets.
-    pub ceiling: Ceiling,
+    secrets: SecretUse,
+    reach: Arc<Reach>,
+    /// What it may do and use up.
+    pub force: Force,
 }
 
 impl Duty {
     /// A duty with settings that were checked and completed.
-    pub fn new(used: PluginUse, settings: &Json, reach: Arc<Reach>, ceiling: Ceiling) -> Self {
-        Self { plugin: used.plugin.as_str().into(), used, settings: settings.to_string(), reach, ceiling }
+    pub fn new(used: PluginUse, settings: Json, force: Force, language: Language) -> Self {
+        Self {
+            plugin: used.plugin.as_str().into(),
+            settings: settings.to_string(),
+            secrets: SecretUse::of(&used, Arc::new(settings), language),
+            reach: Arc::new(force.reach.clone()),
+            used,
+            force,
+        }
+    }
+
+    /// A credential as far as it is in force: bound to hosts, not to wishes.
+    fn credential(&self, asked: &Credential) -> Option<Credential> {
+        let granted = self.force.credentials.iter().find(|granted| granted.name == asked.name)?;
+        Some(Credential { hosts: granted.hosts.iter().cloned().collect(), ..asked.clone() })
+    }
+
+    /// A host of a credential in force as a place.
+    fn place(&self, host: &str) -> Vec<Place> {
+        let plain = self.reach.places.iter().any(|place| place.plain && covers(&place.host, host));
+        vec![Place { host: host.to_owned(), plain, methods: Vec::new(), paths: Vec::new() }]
     }
 
     /// How the owner calls what it is for: `bluesky` of `account:bluesky`.
@@ -218,7 +240,8 @@ pub struct Loaded {
     /// The package's digest.
     pub digest: Digest,
     pub(super) can: Abilities,
-    desk: Arc<[bool]>,
+    table: &'static [Function],
+    secrets: Option<Arc<Secrets>>,
 }
 
 /// Where each ability is found in an instance.
@@ -238,10 +261,15 @@ pub(super) struct Abilities {
 }
 
 impl Host {
-    /// A host that offers these functions at its desk, keeps compiled plugins in this folder and reads private state from this
-    /// database. Nothing is started before the first plugin is loaded.
-    pub fn new(table: &'static [Function], cache: Option<PathBuf>, database: Option<Arc<Database>>) -> Self {
-        Self { table, cache, database, works: Mutex::new(None) }
+    /// A host that offers these functions at its desk, keeps compiled plugins in this folder, reads private state from this
+    /// database, and has these secrets put to requests. Nothing is started before the first plugin is loaded.
+    pub fn new(
+        table: &'static [Function],
+        cache: Option<PathBuf>,
+        database: Option<Arc<Database>>,
+        secrets: Option<Arc<Secrets>>,
+    ) -> Self {
+        Self { table, cache, database, secrets, works: Mutex::new(None) }
     }
 
     fn works(&self) -> Result<Arc<Works>, Refused> {
@@ -327,8 +355,8 @@ impl Host {
             notify: abilities::notify::GuestIndices::new(&pre).ok(),
             workflow: abilities::workflow::GuestIndices::new(&pre).ok(),
         };
-        let desk = desk::allowed(self.table, &manifest.desk);
-        Ok(Loaded { works, database: self.database.clone(), pre, manifest, digest, can, desk })
+        let (database, secrets) = (self.database.clone(), self.secrets.clone());
+        Ok(Loaded { works, database, secrets, pre, manifest, digest, can, table: self.table })
     }
 
     /// Removes compiled plugins that none of these packages need.
@@ -361,6 +389,11 @@ impl Loaded {
         all.into_iter().filter(|(_, can)| *can).map(|(name, _)| name).collect()
     }
 
+    /// Which functions of the table it may call.
+    fn covered(&self, duty: &Duty) -> Arc<[bool]> {
+        self.table.iter().map(|function| desk_allows(&duty.force.desk, &function.full_name())).collect()
+    }
+
     /// Time since the machine was started, by the real clock.
     pub(super) fn elapsed(&self) -> Duration {
         self.works.clock.monotonic()
@@ -375,8 +408,8 @@ impl Loaded {
         work: impl AsyncFnOnce(&mut Store<Inside>, &Instance) -> wasmtime::Result<R>,
     ) -> Done<R> {
         let works = &*self.works;
-        let limits = &self.manifest.limits;
-        let limit = limits.time.min(duty.ceiling.time).min(call.time);
+        let limits = &duty.force.limits;
+        let limit = limits.time.min(call.time);
         let places = if terms.desk.is_some() { &works.runs } else { &works.calls };
         let Some(_place) = places.take(limit) else {
             let (lines, used) = Default::default();
@@ -394,9 +427,10 @@ impl Loaded {
         let inside = Inside {
             wasi: sandbox::wasi(&lines, now, seed(&owner, call.id)),
             table: wasmtime::component::ResourceTable::new(),
-            ceiling: sandbox::Ceiling::new(limits.memory.min(duty.ceiling.memory).min(MEMORY)),
+            ceiling: sandbox::Ceiling::new(limits.memory.min(MEMORY)),
             manifest: self.manifest.clone(),
             duty: duty.clone(),
+            secrets: self.secrets.clone(),
             facts: Facts {
                 id: call.id.to_owned(),
                 attempt: call.attempt,
@@ -409,7 +443,7 @@ impl Loaded {
             media: terms.media,
             http: Budget { closed: terms.offline, ..Budget::default() },
             errands: errands.clone(),
-            desk: terms.desk.map(|desk| AtDesk::new(desk, self.desk.clone())),
+            desk: terms.desk.map(|desk| AtDesk::new(desk, self.covered(duty))),
             clock: works.clock.clone(),
             until,
         };
@@ -434,7 +468,7 @@ impl Loaded {
             drive(&works.clock, until, |context| {
                 loop {
                     match guest.as_mut().poll(context) {
-                        Poll::Pending if errands.run(call) => {}
+                        Poll::Pending if errands.run(call, duty, self.secrets.as_deref()) => {}
                         other => return other,
                     }
                 }

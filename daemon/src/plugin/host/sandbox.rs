@@ -180,7 +180,7 @@ impl Kept {
 
 /// A text without the secrets that the daemon knows.
 pub(in crate::plugin) fn masked(text: &str) -> String {
-    text.to_owned()
+    crate::secrets::mask(text).into_owned()
 }
 
 /// A text on one line, without control characters, cut at a number of characters.
