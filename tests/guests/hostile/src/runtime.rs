@@ -89,6 +89,10 @@ pub(crate) fn act(orders: &Value) -> Option<Result<String, Error>> {
             log::write(log::Level::Info, "many", &fields);
             Ok("logged".into())
         }
+        "alias" => {
+            log::write(log::Level::Info, "the same again", aliased(size(orders, "size"), size(orders, "count")));
+            Ok("logged".into())
+        }
         "say" => {
             log::info(text(orders, "text"));
             println!("{}", text(orders, "text"));
@@ -117,6 +121,17 @@ fn grow() -> String {
 #[cfg(not(target_family = "wasm"))]
 fn grow() -> String {
     String::new()
+}
+
+/// Many texts that are all the same bytes: small here, huge where each is copied.
+#[allow(unsafe_code, reason = "this is the attack: a host must not believe that texts have room of their own")]
+pub(crate) fn aliased(size: usize, count: usize) -> &'static [Attribute] {
+    let bytes = Box::leak(vec![b'a'; size].into_boxed_slice());
+    let (start, length) = (bytes.as_mut_ptr(), bytes.len());
+    let text = || unsafe { String::from_raw_parts(start, length, length) };
+    // Leaked: nothing of it is ever given back.
+    let all: Vec<Attribute> = (0..count).map(|_| Attribute { name: String::new(), value: text() }).collect();
+    Vec::leak(all)
 }
 
 #[cfg(target_family = "wasm")]
