@@ -9,9 +9,13 @@ use crate::clock::{Clock, Dice, Turn};
 use crate::collect::{self, AccountReader, Collector, Reached};
 use crate::config::{self, Base, Loaded};
 use crate::delivery::Outbox;
-use crate::domain::{Digest, Json, RunId, Timestamp, WorkflowName};
+use crate::domain::{Digest, Json, PluginName, RunId, Timestamp, WorkflowName};
 use crate::instance::{Current, Instance};
 use crate::network::Network;
+use crate::plugin::host::Host;
+use crate::plugin::install::{self, Hooks, Shelf};
+use crate::plugin::package::Package;
+use crate::plugin::{Installed, Plugins};
 use crate::problem::{Problem, any_error, perhaps};
 use crate::pulse::Pulse;
 use crate::run::calls;
@@ -22,6 +26,8 @@ use crate::run::script::{Scripts, reference};
 use crate::schedule::board::{Board, Claim, Waiter};
 use crate::schedule::ledger::Planner;
 use crate::schedule::recover;
+use crate::secrets::{Secrets, Sources};
+use crate::store::plugins as stored_plugins;
 use crate::store::{Change, CommitError, Mode, Op, OpenError, Store, TriggerKind, view};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -87,6 +93,10 @@ pub struct Engine {
     pub pulse: Arc<Pulse>,
     /// Feeds, catalogs, library, channels.
     pub adapters: Arc<Adapters>,
+    /// Installed plugins.
+    pub plugins: Arc<Plugins>,
+    secrets: Arc<Secrets>,
+    network: Arc<dyn Network>,
     scripts: Arc<Scripts>,
     runner: Arc<Runner>,
     outbox: Arc<Outbox>,
@@ -212,6 +222,64 @@ fn with_imports(instance: &mut Instance, scripts: &Scripts) -> Vec<Op> {
     kept
 }
 
+/// The plugins of this daemon, those taken up that are installed, and the secrets they use.
+fn plugins(store: &Arc<Store>, clock: &Arc<dyn Clock>, current: &Arc<Current>) -> (Arc<Plugins>, Arc<Secrets>) {
+    let state = store.path().parent().unwrap_or(Path::new("")).to_owned();
+    let sources = Sources::of_process(current.get().secrets.clone());
+    let secrets = Arc::new(Secrets::new(store.clone(), clock.clone(), sources, &state));
+    let compiled = install::folder(store.path()).join("compiled");
+    let host = Arc::new(Host::new(functions(), Some(compiled), Some(store.clone()), Some(secrets.clone())));
+    let plugins = Arc::new(Plugins::new(host, store.clone(), current.clone(), clock.clone()));
+    put(store, &plugins, None);
+    (plugins, secrets)
+}
+
+/// Takes up every installed plugin, or the one of this name; one that is no longer installed is forgotten. What is wrong with one
+/// is told, and whatever needs it waits and says so.
+fn put(store: &Store, plugins: &Plugins, only: Option<&str>) {
+    let rows = store.read().map_err(CommitError::from).and_then(|db| Ok(stored_plugins::plugins(&db, only)?));
+    let rows = match rows {
+        Ok(rows) => rows,
+        Err(error) => return tracing::error!("{error}"),
+    };
+    if let Some(name) = only.filter(|_| rows.is_empty()) {
+        plugins.remove(name);
+    }
+    let folder = install::folder(store.path());
+    for row in rows {
+        let (manifest, rights) = match install::known(&row) {
+            Ok(known) => known,
+            Err(refused) => {
+                tracing::error!(plugin = row.name, "{refused}");
+                continue;
+            }
+        };
+        let Some(digest) = Digest::parse(&row.digest) else {
+            tracing::error!(plugin = row.name, "The digest in the database is none. Install the plugin again.");
+            continue;
+        };
+        let suspended = row.suspended.clone();
+        let installed = Installed { manifest: Arc::new(manifest), digest, rights, suspended };
+        let package = || {
+            let package = install::stored(&folder, &row).map_err(|refused| std::io::Error::other(refused.to_string()))?;
+            Ok(package.bytes.to_vec())
+        };
+        if let Err(refused) = plugins.put(installed, package) {
+            tracing::error!(plugin = row.name, "{}", refused.0.en);
+        }
+    }
+}
+
+/// A workflow that is a plugin is a version by its package.
+fn name_versions(instance: &mut Instance, plugins: &Plugins) {
+    for workflow in instance.workflows.values_mut() {
+        let loaded = workflow.plugin.as_ref().and_then(|used| plugins.loaded(used.plugin.as_str()));
+        if let Some(loaded) = loaded.filter(|loaded| loaded.digest != workflow.version) {
+            Arc::make_mut(workflow).version = loaded.digest;
+        }
+    }
+}
+
 impl Engine {
     /// Opens the store, takes over what was open, and is ready to turn. Nothing runs yet.
     ///
@@ -241,10 +309,14 @@ impl Engine {
         let root = instance.scripts.clone();
         let board = Arc::new(Board::default());
         let pulse = Arc::new(Pulse::default());
-        let adapters = Arc::new(Adapters::new(clock.clone(), Arc::default()));
+        let current = Arc::new(Current::new(instance));
+        let (plugins, secrets) = plugins(&store, &clock, &current);
+        let mut instance = (*current.get()).clone();
+        name_versions(&mut instance, &plugins);
+        current.set(instance.clone());
+        let adapters = Arc::new(Adapters::new(clock.clone(), plugins.clone()));
         let planner = Planner::new(store.clone(), clock.clone(), dice.clone(), board.clone(), &instance)?;
         recover(&store, &board, &instance, now)?;
-        let current = Arc::new(Current::new(instance));
         let tools = Arc::new(Tools {
             store: store.clone(),
             clock: clock.clone(),
@@ -263,8 +335,14 @@ impl Engine {
             board: board.clone(),
             pulse: pulse.clone(),
         });
-        let outbox =
-            Arc::new(Outbox::new(store.clone(), clock.clone(), network, adapters.clone(), current.clone(), pulse.clone()));
+        let outbox = Arc::new(Outbox::new(
+            store.clone(),
+            clock.clone(),
+            network.clone(),
+            adapters.clone(),
+            current.clone(),
+            pulse.clone(),
+        ));
         let collector = Mutex::new(Collector::new(store.clone(), clock.clone(), current.clone()));
         let source = Source { file: file.to_owned(), base, files: Mutex::new(files), socket, root };
         let engine = Self {
@@ -274,6 +352,9 @@ impl Engine {
             board,
             pulse,
             adapters,
+            plugins,
+            secrets,
+            network,
             scripts,
             runner,
             outbox,
@@ -285,6 +366,10 @@ impl Engine {
             stopping: AtomicBool::new(false),
             started: now,
         };
+        if let Err(error) = engine.shelf().tidy() {
+            tracing::warn!("{error}");
+        }
+        engine.plugins.tidy();
         // Figures are in before the first digest could ask for them.
         engine.collect()?;
         Ok(Arc::new(engine))
@@ -298,6 +383,55 @@ impl Engine {
     /// The configuration file.
     pub fn config_file(&self) -> &Path {
         &self.source.file
+    }
+
+    /// Where plugins are kept, to install and remove them.
+    pub fn shelf(&self) -> Shelf<'_> {
+        self.shelf_with(Hooks::default())
+    }
+
+    /// Does something with the shelf of plugins. What it changes is in force when this returns.
+    pub fn with_shelf<T>(&self, work: impl FnOnce(&Shelf<'_>) -> T) -> T {
+        let changed = |name: &str| self.take_up(name);
+        let prepare = |package: &Package| {
+            let language = self.current.get().business.language;
+            self.plugins.try_out(package).map_err(|refused| refused.0.pick(language).to_owned())
+        };
+        work(&self.shelf_with(Hooks { prepare: &prepare, changed: &changed }))
+    }
+
+    /// A plugin was installed, replaced, suspended, resumed or removed: what is on disk comes into force.
+    fn take_up(&self, name: &str) {
+        put(&self.store, &self.plugins, Some(name));
+        // One at a time with a reload, which holds this too.
+        let planner = self.planner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut instance = (*self.current.get()).clone();
+        name_versions(&mut instance, &self.plugins);
+        self.current.set(instance);
+        drop(planner);
+        if let Ok(name) = PluginName::parse(name) {
+            self.secrets.forget(&name);
+        }
+        self.accounts.look_again();
+        // What waited for the plugin is looked at again.
+        let wake = Change::new(self.clock.now(), vec![Op::Wake { target: None }]);
+        if let Err(error) = self.store.commit(wake) {
+            tracing::warn!("{error}");
+        }
+        for bell in [&self.pulse.outbox, &self.pulse.accounts] {
+            bell.ring();
+        }
+    }
+
+    fn shelf_with<'s>(&'s self, hooks: Hooks<'s>) -> Shelf<'s> {
+        Shelf {
+            store: &self.store,
+            folder: install::folder(self.store.path()),
+            network: &*self.network,
+            now: self.clock.now(),
+            language: self.current.get().business.language,
+            hooks,
+        }
     }
 
     /// The files whose change means a reload.
@@ -554,6 +688,8 @@ impl Engine {
         // The planner stands still meanwhile: no occurrence is planned by one configuration and run by half of another.
         let mut planner = self.planner.lock().unwrap_or_else(PoisonError::into_inner);
         planner.adopt(&instance).map_err(internal)?;
+        name_versions(&mut instance, &self.plugins);
+        self.secrets.set_folder(instance.secrets.clone());
         self.current.set(instance);
         drop(planner);
         *self.source.files.lock().unwrap_or_else(PoisonError::into_inner) = files;

@@ -6,6 +6,7 @@
 use crate::daemon::Engine;
 use crate::domain::{Json, Language, RunId, Timestamp};
 use crate::kinds::Outgoing;
+use crate::plugin::install::Allowed;
 use crate::store::view::{self, DeliveryRow};
 use serde_json::json;
 use std::fmt::Write as _;
@@ -16,11 +17,39 @@ use std::time::Duration;
 /// The first round is over within this, or something is wrong.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Lays the sample out in a folder, or takes the one that lies there. Gives back its configuration.
+/// The plugin of the sample, as its package is called.
+const PLUGIN: &str = "rotation";
+
+/// The package of the sample's plugin in a folder of packages.
+pub fn package(packages: &Path) -> PathBuf {
+    packages.join(format!("{PLUGIN}.wasm"))
+}
+
+/// Installs the sample's plugin: whoever starts the demonstration says yes to what it asks for, which is neither network nor files.
+///
+/// # Errors
+/// A sentence: the package cannot be read, or is not taken.
+pub fn install(engine: &Engine, packages: &Path) -> Result<(), String> {
+    let file = package(packages);
+    let bytes =
+        std::fs::read(&file).map_err(|e| format!("{} cannot be read: {e}. Build it with: cargo plugins", file.display()))?;
+    engine
+        .with_shelf(|shelf| {
+            let examined = shelf.examine(bytes, &file.display().to_string())?;
+            // Built anew since the last time, perhaps by another key of development.
+            let grant = Some(examined.consent.to_string());
+            shelf.install(&examined, &Allowed { grant, by: "demo".into(), force: true, new_key: true })
+        })
+        .map(drop)
+        .map_err(|refused| refused.to_string())
+}
+
+/// Lays the sample out in a folder, or takes the one that lies there; with the workflow that is a plugin, when its package is at
+/// hand. Gives back its configuration.
 ///
 /// # Errors
 /// A sentence: the folder holds something else, or cannot be written.
-pub fn prepare(folder: &Path, now: Timestamp) -> Result<PathBuf, String> {
+pub fn prepare(folder: &Path, now: Timestamp, with_plugin: bool) -> Result<PathBuf, String> {
     let config = folder.join("beffroi.toml");
     let occupied = std::fs::read_dir(folder).is_ok_and(|mut list| list.next().is_some());
     if occupied && !config.exists() {
@@ -28,6 +57,12 @@ pub fn prepare(folder: &Path, now: Timestamp) -> Result<PathBuf, String> {
     }
     if !config.exists() {
         crate::sample::lay_out(folder, now)?;
+        if with_plugin {
+            let added = std::fs::OpenOptions::new().append(true).open(&config);
+            added
+                .and_then(|mut file| std::io::Write::write_all(&mut file, crate::sample::PLUGINS.as_bytes()))
+                .map_err(|e| format!("{} cannot be written: {e}.", config.display()))?;
+        }
     }
     let absolute = config.canonicalize().map_err(|e| format!("{} cannot be read: {e}.", config.display()))?;
     Ok(absolute)

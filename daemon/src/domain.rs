@@ -422,6 +422,18 @@ impl fmt::Debug for Secret {
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
+    /// Reads the 64 digits that [`fmt::Display`] writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut out = [0; 32];
+        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        for (at, byte) in out.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
+        }
+        Some(Self(out))
+    }
+
     /// The digest of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         use sha2::Digest as _;

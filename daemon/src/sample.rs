@@ -12,6 +12,9 @@ use std::path::Path;
 static SAMPLE: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../config/sample");
 static SCRIPTS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../scripts");
 
+/// What is added to the sample's configuration where the plugin it names can be installed.
+pub const PLUGINS: &str = include_str!("../../config/sample-plugins.toml");
+
 /// The zone in which the sample business lives.
 pub const ZONE: Zone = chrono_tz::Europe::Paris;
 

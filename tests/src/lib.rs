@@ -4,11 +4,13 @@
 //! Never: waits, or reaches anything outside its folder.
 
 pub mod channel;
+pub mod component;
 
 use beffroi::clock::Clock;
 use beffroi::config::Base;
 use beffroi::domain::{AccountName, DeliveryId, GeneratorName, Json, PersonName, Timestamp, parse_span};
 use beffroi::kinds::{Channel, Generator, Notifier};
+use beffroi::plugin::install::Allowed;
 use beffroi::rehearsal::Rehearsal;
 use beffroi::store::view::{self, DeliveryRow, RunDetail};
 use beffroi::store::{Change, CommitError, Op};
@@ -177,12 +179,12 @@ impl World {
     pub fn try_on(&mut self) -> Result<(), String> {
         let file = self.file("beffroi.toml", &self.config);
         let started = Rehearsal::start(&file, Self::base(), self.start, self.seed).map_err(|e| e.to_string())?;
-        self.install(&started);
+        self.equip(&started);
         self.rehearsal = Some(started);
         Ok(())
     }
 
-    fn install(&self, rehearsal: &Rehearsal) {
+    fn equip(&self, rehearsal: &Rehearsal) {
         for (account, channel) in &self.channels {
             rehearsal.engine.adapters.install_channel(account.clone(), channel.clone());
         }
@@ -202,8 +204,14 @@ impl World {
         clock.advance(parse_span(later).expect("a span"));
         let started = Rehearsal::resume(&self.path("beffroi.toml"), Self::base(), clock, network, self.seed);
         let started = started.unwrap_or_else(|e| panic!("the engine does not start again:\n{e}"));
-        self.install(&started);
+        self.equip(&started);
         self.rehearsal = Some(started);
+    }
+
+    /// Installs one of this repository's plugins, saying yes to whatever it asks for.
+    pub fn install(&mut self, plugin: &str) {
+        let bytes = std::fs::read(package(plugin)).expect("the package is there");
+        install(&self.on().engine, bytes);
     }
 
     /// Lets time pass.
@@ -303,6 +311,19 @@ impl World {
     pub fn files(&self, folder: &str, ending: &str) -> Vec<String> {
         names(&self.path(folder), ending)
     }
+}
+
+/// Installs a package, saying yes to whatever it asks for.
+///
+/// # Panics
+/// When the daemon does not take it.
+pub fn install(engine: &beffroi::daemon::Engine, package: Vec<u8>) {
+    let installed = engine.with_shelf(|shelf| {
+        let examined = shelf.examine(package, "test")?;
+        let allowed = Allowed { grant: Some(examined.consent.to_string()), by: "owner".into(), ..Allowed::default() };
+        shelf.install(&examined, &allowed)
+    });
+    installed.unwrap_or_else(|refused| panic!("{refused}"));
 }
 
 /// The folder of the packages of this repository's plugins and guests, built when that has not been done since the last change.

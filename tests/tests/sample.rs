@@ -78,3 +78,35 @@ fn two_days_are_the_same_twice_and_say_nothing_twice() {
     assert!(before >= 3, "{posts:#?}");
     assert_eq!(before, online.len(), "an account showed the same library item twice");
 }
+
+/// What a run planned, without names: two workflows that do the same.
+fn planned(world: &mut World, workflow: &str) -> serde_json::Value {
+    let run = world.run(workflow);
+    assert_eq!(run.row.error, None, "{workflow}");
+    run.effects.expect("effects")
+}
+
+#[test]
+fn rotation_as_a_plugin_plans_what_the_script_plans() {
+    let mut any = 0;
+    for (seed, settings) in [
+        (1, "every = { facebook = \"40h\", instagram = \"40h\", linkedin = \"6d\" }"),
+        (7, "formats = { instagram = \"story\" }"),
+        (9, "theme = \"pain\""),
+    ] {
+        let both = ["script = \"rotation.rhai\"", "plugin = \"rotation\""].map(|how| {
+            let twin = format!(
+                "\n[workflows.twin]\n{how}\nevents = \"never\"\naccounts = [\"facebook\", \"instagram\", \"linkedin\"]\nsettings = {{ {settings} }}\n"
+            );
+            let mut world = World::sample(MORNING).seed(seed).with(&twin);
+            world.install("rotation");
+            let first = planned(&mut world, "twin");
+            world.settle();
+            world.advance("1d");
+            (first, planned(&mut world, "twin"))
+        });
+        any += both[0].0["posts"].as_array().map_or(0, Vec::len);
+        assert_eq!(both[0], both[1], "{settings}");
+    }
+    assert!(any >= 3, "{any} posts");
+}

@@ -6,6 +6,7 @@
 
 mod craft;
 mod place;
+mod plugins;
 mod runs;
 mod socket;
 mod starts;
@@ -94,6 +95,7 @@ const PARTS: &[Part] = &[
     ("craft", craft::measure),
     ("runs", runs::measure),
     ("burst", runs::burst),
+    ("plugins", plugins::measure),
     ("start", starts::measure),
     ("socket", socket::measure),
 ];

@@ -103,6 +103,11 @@ impl Adapters {
         Self { clock, media, stocks, library, plugins, installed: RwLock::default() }
     }
 
+    /// Installed plugins.
+    pub fn plugins(&self) -> &Plugins {
+        &self.plugins
+    }
+
     fn installed(&self) -> RwLockReadGuard<'_, Installed> {
         self.installed.read().unwrap_or_else(PoisonError::into_inner)
     }

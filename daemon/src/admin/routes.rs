@@ -3,7 +3,8 @@
 //! In: nothing. Out: each route with its words for the reference and its handler.
 //! Never: lets an address exist that is not in the table; the router and the OpenAPI document are both made from it.
 
-use super::{App, events, metrics, openapi, reads, writes};
+use super::{App, events, metrics, openapi, plugins, reads, writes};
+use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, delete, get, post, put};
 use std::sync::Arc;
 
@@ -44,6 +45,26 @@ macro_rules! route {
         }
     };
 }
+
+/// A route whose body may hold a whole package.
+fn large(route: Route) -> Route {
+    Route { handler: route.handler.layer(DefaultBodyLimit::max(plugins::LARGEST)), ..route }
+}
+
+/// A package, and how it may be installed.
+const PACKAGE: &[Field] = &[
+    (
+        "source",
+        "string",
+        "An https address with its digest, an oci:// image by digest, or the name of the file that is sent. Required.",
+    ),
+    ("package", "string", "The bytes of the file in base64, when it is sent."),
+    ("name", "string", "Refuses the package when it is another plugin than this."),
+    ("grant", "string", "The \"grant\" of the question that a person said yes to."),
+    ("force", "boolean", "An older version may replace a newer one."),
+    ("new_key", "boolean", "Another publisher's key may replace the one that is pinned to the name."),
+    BY,
+];
 
 /// Every route there is.
 #[allow(clippy::too_many_lines, reason = "one flat table")]
@@ -125,6 +146,20 @@ pub fn routes() -> Vec<Route> {
         route!(get "/v1/inbox", "Lists what the public wrote, newest first.",
             query: &[("account", "string", "Only to this account."), LIMIT],
             body: &[], (JSON, "A list of messages."), reads::inbox),
+        route!(get "/v1/plugins", "Lists the installed plugins: what they can, what was granted, who uses them, how they are.",
+            query: &[], body: &[], (JSON, "A list."), plugins::list),
+        large(route!(post "/v1/plugins/examine", "Says what a package is and what it would ask for. Changes nothing.",
+            query: &[], body: PACKAGE,
+            (JSON, "\"question\" and \"new\", in words; \"asks\", whether a person has to say yes; \"grant\", what the yes is given to."),
+            plugins::examine)),
+        large(route!(post "/v1/plugins", "Installs or upgrades a plugin. What nobody has said yes to is refused.",
+            query: &[], body: PACKAGE, (JSON, "The plugin."), plugins::install)),
+        route!(delete "/v1/plugins/{name}", "Removes a plugin with its private state and tokens.",
+            query: &[], body: &[], (JSON, "One object."), plugins::remove),
+        route!(post "/v1/plugins/{name}/suspend", "Stops calling a plugin; whatever needs it waits.",
+            query: &[], body: &[("reason", "string", "Why, for whoever looks later.")], (JSON, "One object."), plugins::suspend),
+        route!(post "/v1/plugins/{name}/resume", "Calls a plugin again, and forgets its defects so far.",
+            query: &[], body: &[], (JSON, "One object."), plugins::resume),
         route!(post "/v1/reload", "Reads the configuration again. One with an error changes nothing.",
             query: &[], body: &[], (JSON, "\"problems\": the warnings."), writes::reload),
         route!(post "/v1/freeze", "Stops all sending, or one account's.",

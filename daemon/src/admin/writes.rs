@@ -21,7 +21,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// Reads a body. None at all counts as an empty object; its content type does not matter, so that `curl -d` works.
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
+pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
     let text: &[u8] = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(text)
         .map_err(|e| Refusal::wrong(format!("The body cannot be used: {e}. GET /v1/openapi.json shows its form.")))

@@ -69,7 +69,7 @@ pub(super) fn ask(socket: &Path, as_json: bool, command: Command) -> anyhow::Res
         | Command::Demo { .. }
         | Command::Test { .. }
         | Command::Feed { .. }
-        | Command::Plugin { .. }
+        | Command::Plugin(_)
         | Command::Functions { .. } => {
             bail!("This command needs no daemon.")
         }

@@ -9,6 +9,9 @@ mod demo;
 mod offline;
 mod page;
 mod plugin_dev;
+mod plugins;
+
+pub use plugins::{Allow, Plugin, PluginAsk};
 
 use crate::domain::{Json, Timestamp, Zone};
 use crate::schedule::cron::Dst;
@@ -63,6 +66,9 @@ pub enum Command {
         /// Ends after the first round
         #[arg(long)]
         once: bool,
+        /// Where the packages of plugins lie; else ./target/plugins/packages, else share/beffroi/plugins beside the program
+        #[arg(long, value_name = "DIR")]
+        plugins: Option<PathBuf>,
     },
     /// Finds every problem of a configuration and its scripts
     Check(Config),
@@ -196,12 +202,8 @@ pub enum Command {
     },
     /// Stops the daemon and waits until it has ended
     Stop,
-    /// Makes, tests and packs plugins
-    Plugin {
-        /// What to do
-        #[command(subcommand)]
-        ask: PluginCommand,
-    },
+    /// Installs, shows and removes plugins; makes, tests and packs them
+    Plugin(plugins::Plugin),
     /// Prints the reference of the functions that scripts can call
     Functions {
         /// Writes definition files for editors into this folder instead
@@ -213,7 +215,7 @@ pub enum Command {
     },
 }
 
-/// What can be done with plugins.
+/// What authors of plugins do.
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
     /// Writes a new plugin project that builds and passes its tests
@@ -362,14 +364,13 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Said> {
             crate::service::start_log(tracing::Level::INFO);
             crate::service::run(&config.file(), config.state, None).map(|()| Said::default())
         }
-        Command::Demo { dir, once } => demo::run(&dir, once, json),
+        Command::Demo { dir, once, plugins } => demo::run(&dir, once, plugins, json),
         Command::Test { paths } => offline::test(&paths, json),
         Command::Check(config) => Ok(offline::check(&config.file(), config.state, json)),
         Command::Feed { place, allow_private } => offline::feed(&place, allow_private, json),
         Command::Functions { definitions, markdown: _ } => offline::functions(definitions.as_deref(), json),
-        Command::Plugin { ask: PluginCommand::New(new) } => plugin_dev::new(&new, json),
-        Command::Plugin { ask: PluginCommand::Pack(pack) } => plugin_dev::pack(&pack, json),
         Command::Next(next) if offline::is_expression(&next.what) => offline::next(&next, json),
+        Command::Plugin(plugin) => plugins::run(&socket.unwrap_or_else(caller::default_socket), json, plugin),
         other => ask::ask(&socket.unwrap_or_else(caller::default_socket), json, other),
     }
 }

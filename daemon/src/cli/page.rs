@@ -50,7 +50,7 @@ fn list<'a>(json: &'a Json, key: &str) -> &'a [Json] {
     json[key].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+pub(super) fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(head);
     for row in rows {

@@ -5,9 +5,11 @@
 
 mod read;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
-pub use read::{covers, parse, version};
+pub use read::{covers, fits, parse, version};
 
 use crate::domain::{Currency, Json, Language, PluginName};
 use std::time::Duration;

@@ -8,6 +8,7 @@
 mod absent;
 pub mod bridge;
 pub mod host;
+pub mod install;
 pub mod manifest;
 pub mod package;
 mod registry;
@@ -16,6 +17,8 @@ pub mod settings;
 pub mod template;
 #[cfg(test)]
 mod testing;
+mod usable;
 mod ward;
 
 pub use registry::{Installed, Plugins, Shown};
+pub use usable::usable;

@@ -7,6 +7,7 @@ use super::absent::Absent;
 use super::bridge::{Bridge, PluginWorkflow};
 use super::host::{Duty, Host, Loaded, Refused};
 use super::manifest::{Manifest, Words};
+use super::package::Package;
 use super::rights::{self, Rights};
 use super::settings;
 use super::ward::Ward;
@@ -118,6 +119,16 @@ impl Plugins {
         loaded
     }
 
+    /// Compiles a package and finds out whether it could be called, without taking it up.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn try_out(&self, package: &Package) -> Result<(), Refused> {
+        let Some(works) = &self.works else { return Ok(()) };
+        let manifest = Arc::new(package.manifest.clone());
+        works.host.load(manifest, package.digest, || Ok(package.bytes.to_vec())).map(drop)
+    }
+
     /// Forgets a plugin. Calls that go on come to their end.
     pub fn remove(&self, name: &str) {
         self.change(|shelf| drop(shelf.remove(name)));
@@ -174,7 +185,7 @@ impl Plugins {
             return Err(lacks(used.plugin.as_str(), ability, language));
         }
         let duty = shelved.duty(used, &loaded, &instance.limits, language)?;
-        Ok(Bridge { loaded, duty, ward: shelved.ward.clone(), now: works.clock.now(), zone, language })
+        Ok(Bridge { loaded, duty, ward: shelved.ward.clone(), now: works.clock.now(), zone, language, records: None })
     }
 
     /// The channel of an account.
@@ -246,7 +257,9 @@ impl Shelved {
         {
             return Ok(known.duty.clone());
         }
-        let settings = settings::complete(&loaded.manifest, &used.settings, language)
+        // A workflow's settings are read at the desk, too, and may be whatever it likes: the plugin's own are among them.
+        let own = used.scope.starts_with("workflow:").then(|| settings::own(&loaded.manifest, &used.settings));
+        let settings = settings::complete(&loaded.manifest, own.as_ref().unwrap_or(&used.settings), language)
             .map_err(|problems| Failure::new("plugin-settings", problems.join(" ")))?;
         let force = rights::force(&loaded.manifest, &self.rights, &limits.plugins, &settings, &limits.allow_private);
         let duty = Arc::new(Duty::new(used.clone(), settings, force, language));
@@ -290,3 +303,6 @@ pub(super) fn lacks(name: &str, ability: &str, language: Language) -> Failure {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,13 @@
 use super::manifest::{Manifest, Setting, SettingKind};
 use crate::domain::{Json, Language};
 
+/// What the manifest knows of these settings.
+pub fn own(manifest: &Manifest, settings: &Json) -> Json {
+    let known = |key: &str| manifest.settings.iter().any(|setting| setting.name == key);
+    let given = settings.as_object().into_iter().flatten();
+    given.filter(|(key, _)| known(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
 /// Checks settings and completes them with the manifest's defaults.
 ///
 /// # Errors

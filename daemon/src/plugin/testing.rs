@@ -1,7 +1,7 @@
 //! What tests of plugins begin with: a manifest without wishes, and a guest that does as it is told.
 
 use super::host::{Host, Loaded};
-use super::manifest::{Asked, Credential, CredentialKind, Manifest, Words};
+use super::manifest::{Asked, AskedPlace, Manifest, Setting, SettingKind, Words};
 use crate::domain::{Digest, PluginName};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -28,10 +28,20 @@ pub(super) fn plain(name: &str) -> Manifest {
     }
 }
 
-/// A bearer token for one host.
-pub(super) fn bearer(name: &str, host: &str) -> Credential {
-    let label = Words { fr: "Jeton".into(), en: "Token".into() };
-    Credential { name: name.into(), kind: CredentialKind::Bearer, hosts: vec![host.into()], label, reason: Words::default() }
+/// Leave to send anything with GET and POST to one host.
+pub(super) fn place(host: &str) -> AskedPlace {
+    AskedPlace {
+        host: host.into(),
+        methods: vec!["GET".into(), "POST".into()],
+        paths: vec!["/*".into()],
+        reason: Words::default(),
+    }
+}
+
+/// Settings that the guest takes its orders from.
+pub(super) fn orders() -> Vec<Setting> {
+    let setting = |name: &str, kind| Setting { name: name.into(), kind, default: None, optional: true, label: Words::default() };
+    vec![setting("do", SettingKind::Text), setting("url", SettingKind::Text), setting("count", SettingKind::Whole)]
 }
 
 /// Bytes of the guest that does as it is told, built once per process.
@@ -67,7 +77,7 @@ pub(super) fn cache() -> PathBuf {
 
 /// One machine for all tests of the process, as there is one for each daemon.
 pub(super) fn host() -> &'static Host {
-    static HOST: LazyLock<Host> = LazyLock::new(|| Host::new(crate::run::calls::functions(), Some(cache()), None));
+    static HOST: LazyLock<Host> = LazyLock::new(|| Host::new(crate::run::calls::functions(), Some(cache()), None, None));
     &HOST
 }
 

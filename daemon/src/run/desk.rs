@@ -11,8 +11,8 @@ use crate::clock::{Clock, Dice};
 use crate::domain::{Json, RunId, Timestamp, WorkflowName, Zone};
 use crate::effects::{Effects, Reads};
 use crate::instance::{Current, Instance, Workflow};
-use crate::kinds::{Call, Keep};
-use crate::network::Network;
+use crate::kinds::{Call, Keep, PrivateWrite};
+use crate::network::{Network, Reach};
 use crate::schedule::board::Claim;
 use crate::store::{Change, CommitError, LogLine, MarkRead, NewOccurrence, Op, Store, TriggerKind, view};
 use std::collections::HashMap;
@@ -103,6 +103,8 @@ pub struct RunDesk {
     id: String,
     /// What adapters want remembered.
     keep: Keep,
+    /// Where requests may go, when the workflow is a plugin.
+    pub(super) reach: Option<Arc<Reach>>,
     pub(super) effects: Effects,
     pub(super) reads: Reads,
     /// State as this run has read it: a key reads the same twice, whatever others do meanwhile.
@@ -142,6 +144,7 @@ impl RunDesk {
             instance,
             id: facts.id.to_string(),
             keep: Keep::default(),
+            reach: None,
             facts,
             effects: Effects::default(),
             reads: Reads::default(),
@@ -205,6 +208,11 @@ impl RunDesk {
     pub(super) fn time_left(&self) -> Duration {
         let used = self.tools.clock.monotonic().saturating_sub(self.started);
         self.facts.workflow.budget.time.saturating_sub(used)
+    }
+
+    /// Adds to what is remembered when the run commits.
+    pub(super) fn remember(&self, writes: Vec<PrivateWrite>) {
+        self.keep.add(writes);
     }
 
     /// Reads from the store.

@@ -139,6 +139,15 @@ impl Function {
         self.params.iter().map(shown).collect::<Vec<_>>().join(", ")
     }
 
+    /// Why an argument does not do, whatever language gave it: a sentence that says what is needed.
+    pub fn misfit(&self, place: usize, given: &str) -> String {
+        const ORDER: [&str; 5] = ["first", "second", "third", "fourth", "fifth"];
+        let which = if self.params.len() == 1 { "" } else { ORDER.get(place).copied().unwrap_or("next") };
+        let space = if which.is_empty() { "" } else { " " };
+        let (kind, name) = self.params.get(place).map_or(("something else", ""), |param| (param.kind.phrase(), param.name));
+        format!("{} needs {kind} as its {which}{space}argument ({name}), not {given}.", self.full_name())
+    }
+
     /// How many arguments it takes, at least and at most.
     pub fn arity(&self) -> (usize, usize) {
         (self.params.iter().filter(|p| !p.optional).count(), self.params.len())

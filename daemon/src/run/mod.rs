@@ -4,6 +4,7 @@
 //! Never: delivers anything; that begins with the rows a run's commit leaves behind.
 
 pub mod calls;
+mod component;
 pub mod desk;
 pub mod function;
 pub mod runner;

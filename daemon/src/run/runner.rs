@@ -4,6 +4,7 @@
 //! occurrence; or another attempt; or a failure with its reason.
 //! Never: lets a part of a run happen, or loses a claim: what cannot be committed now is kept and tried again.
 
+use super::component;
 use super::desk::{Facts, Leavings, RunDesk, Tools, occurrence};
 use super::function::Stop;
 use super::script::{Ended, Limits, Outcome, Scripts};
@@ -92,7 +93,7 @@ impl Runner {
             let facts = Facts::of(&claim, now);
             let left = Leavings { recorded: claim.recorded, ..Leavings::default() };
             let error = format!("The database does not take what the run planned: {why}");
-            let attempt = self.failed(claim, &facts, now, left, Usage::default(), &error, None);
+            let attempt = self.failed(claim, &facts, now, left, Usage::default(), &error, None, None);
             return self.submit(attempt);
         }
         if claim.recorded && !claim.begun {
@@ -158,40 +159,55 @@ impl Runner {
     fn attempt(&self, mut claim: Claim, instance: Arc<Instance>, now: Timestamp) -> Option<Attempt> {
         let facts = Facts::of(&claim, now);
         let workflow = claim.workflow.clone();
-        let compiled = match self.scripts.compile(&workflow.script, &workflow.source) {
-            Ok(compiled) => compiled,
-            Err(problems) => {
-                let text = problems.iter().map(crate::problem::Problem::render).collect::<String>();
-                let nothing = Leavings { recorded: claim.recorded, ..Leavings::default() };
-                return Some(self.failed(claim, &facts, now, nothing, Usage::default(), text.trim_end(), None));
+        let desk = |claim: &Claim| {
+            RunDesk::new(self.tools.clone(), instance.clone(), facts.clone(), claim.cancel.clone(), claim.recorded, claim.begun)
+        };
+        let (leavings, ended, operations, memory) = match &workflow.plugin {
+            Some(used) => {
+                let (desk, component::Ended { answer, memory }) = component::execute(&self.tools, &instance, used, desk(&claim));
+                let ended = match answer {
+                    Ok(line) => Ok((component::value(&line), line)),
+                    Err(component::Failed { sentence, stop, not_before }) => Err((sentence, stop, not_before)),
+                };
+                (desk.leave(), ended, 0, memory)
+            }
+            None => {
+                let compiled = match self.scripts.compile(&workflow.script, &workflow.source) {
+                    Ok(compiled) => compiled,
+                    Err(problems) => {
+                        let text = problems.iter().map(crate::problem::Problem::render).collect::<String>();
+                        let nothing = Leavings { recorded: claim.recorded, ..Leavings::default() };
+                        return Some(self.failed(claim, &facts, now, nothing, Usage::default(), text.trim_end(), None, None));
+                    }
+                };
+                let limits = Limits { operations: workflow.budget.operations, memory: workflow.budget.memory };
+                let (desk, Ended { outcome, operations, peak }) = self.scripts.execute(&compiled, Box::new(desk(&claim)), limits);
+                let desk: Box<dyn Any> = desk;
+                let desk = desk.downcast::<RunDesk>().expect("the desk that went in comes out");
+                let ended = match outcome {
+                    Outcome::Finished { value, line } => Ok((value, line)),
+                    Outcome::Failed { problem, stop } => Err((problem.render().trim_end().to_owned(), stop, None)),
+                };
+                (desk.leave(), ended, operations, peak)
             }
         };
-        let desk =
-            RunDesk::new(self.tools.clone(), instance.clone(), facts.clone(), claim.cancel.clone(), claim.recorded, claim.begun);
-        let limits = Limits { operations: workflow.budget.operations, memory: workflow.budget.memory };
-        let (desk, Ended { outcome, operations, peak }) = self.scripts.execute(&compiled, Box::new(desk), limits);
-        let desk: Box<dyn Any> = desk;
-        let desk = desk.downcast::<RunDesk>().expect("the desk that went in comes out");
-        let leavings = desk.leave();
         // A step may have made the run known before its end; doing it again must find what the step kept.
         (claim.recorded, claim.begun) = (leavings.recorded, claim.begun || leavings.recorded);
         let millis = u64::try_from(self.tools.clock.now().since(now).as_millis()).unwrap_or(u64::MAX);
         let usage = Usage {
             operations,
-            memory: u64::try_from(peak).unwrap_or(u64::MAX),
+            memory: u64::try_from(memory).unwrap_or(u64::MAX),
             calls: leavings.calls,
             millis,
             redone: claim.redone,
         };
-        match outcome {
-            Outcome::Finished { value, line } => Some(self.finished(claim, &facts, &instance, leavings, usage, (value, line))),
-            Outcome::Failed { stop: Some(Stop::Cancelled), .. } if self.board.is_left(claim.id) => {
+        match ended {
+            Ok(answer) => Some(self.finished(claim, &facts, &instance, leavings, usage, answer)),
+            Err((_, Some(Stop::Cancelled), _)) if self.board.is_left(claim.id) => {
                 tracing::info!(run = %claim.id, workflow = %claim.workflow.name, "stopped; the next start takes it up");
                 None
             }
-            Outcome::Failed { problem, stop } => {
-                Some(self.failed(claim, &facts, now, leavings, usage, problem.render().trim_end(), stop))
-            }
+            Err((why, stop, not_before)) => Some(self.failed(claim, &facts, now, leavings, usage, &why, stop, not_before)),
         }
     }
 
@@ -259,6 +275,7 @@ impl Runner {
         usage: Usage,
         error: &str,
         stop: Option<Stop>,
+        not_before: Option<Timestamp>,
     ) -> Attempt {
         let workflow = &facts.workflow;
         let mut log = left.log;
@@ -274,7 +291,7 @@ impl Runner {
         let again = !cancelled && claim.kind != TriggerKind::Hand && tries <= workflow.retries;
         let (end, delivers) = if again {
             let wait = workflow.backoff.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1))).min(LONGEST_BACKOFF);
-            let start_at = now.plus(wait);
+            let start_at = now.plus(wait).max(not_before.unwrap_or(now).min(now.plus(LONGEST_BACKOFF)));
             if !left.recorded {
                 ops.push(Op::Attempt {
                     id: claim.id,
@@ -284,7 +301,7 @@ impl Runner {
                 });
             }
             ops.push(Op::Postpone { id: claim.id, start_at, error: error.to_owned() });
-            (End::Retry(start_at, format!("tried again in {}", show_span(wait))), false)
+            (End::Retry(start_at, format!("tried again in {}", show_span(start_at.since(now)))), false)
         } else {
             let state = if cancelled { RunState::Cancelled } else { RunState::Failed };
             let mut standing = None;

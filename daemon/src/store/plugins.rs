@@ -64,6 +64,13 @@ pub enum PluginOp {
         /// The key.
         key: String,
     },
+    /// Pins another key to a name, because a person checked with the author that it changed hands or keys.
+    Repin {
+        /// The plugin.
+        name: String,
+        /// The key.
+        key: String,
+    },
     /// Records a consent.
     Grant(Box<GrantRow>),
     /// Suspends, or resumes with `None`, which also forgets the defects so far.
@@ -167,6 +174,12 @@ pub(super) fn apply(db: &Connection, op: &PluginOp, at: i64) -> Result<(), Commi
         }
         PluginOp::Pin { name, key } => {
             run("INSERT INTO publisher VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING", &[name, key, &at])?;
+        }
+        PluginOp::Repin { name, key } => {
+            run(
+                "INSERT INTO publisher VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET key = excluded.key, pinned_at = excluded.pinned_at",
+                &[name, key, &at],
+            )?;
         }
         PluginOp::Grant(g) => {
             run(

@@ -132,7 +132,7 @@ fn entity(text: &str) -> Option<(char, usize)> {
 
 /// Letters and digits, word by word, mentions without their server: what survives every server's rendering.
 fn words(text: &str) -> Vec<String> {
-    let spaced: Vec<String> = text.split_whitespace().map(|word| local_mention(word)).collect();
+    let spaced: Vec<String> = text.split_whitespace().map(local_mention).collect();
     let split = spaced.iter().flat_map(|word| word.split(|c: char| !c.is_alphanumeric()));
     split.filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }

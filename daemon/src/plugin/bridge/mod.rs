@@ -5,11 +5,15 @@
 //! Never: keeps what a plugin wrote when its call failed, or lets a defect go uncounted.
 
 mod convert;
+mod trial;
 mod workflow;
 
+pub use trial::Trial;
 pub use workflow::{PluginWorkflow, Trigger, WorkflowFailure};
 
-use super::host::{Asset, Duty, Inside, Instance, Loaded, Outcome as Ran, Stopped, Store, Terms, open_media, wire};
+use super::host::{
+    Asset, Done, Duty, Inside, Instance, Line, Loaded, Outcome as Ran, Stopped, Store, Terms, Used, open_media, wire,
+};
 use super::ward::Ward;
 use crate::domain::{Language, Timestamp, Zone};
 use crate::kinds::{
@@ -18,7 +22,7 @@ use crate::kinds::{
 };
 use crate::network::{Network, NetworkError, Request, Response};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Most time for saying what is wrong with a text.
@@ -41,6 +45,22 @@ pub(super) struct Bridge {
     pub(super) now: Timestamp,
     pub(super) zone: Zone,
     pub(super) language: Language,
+    /// Where calls leave a record, if somebody wants one.
+    pub(super) records: Option<Arc<Records>>,
+}
+
+/// Records of calls, in order.
+pub(super) type Records = Mutex<Vec<Record>>;
+
+/// What one call wrote and used.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// What it wrote to the log.
+    pub lines: Vec<Line>,
+    /// What it used up.
+    pub used: Used,
+    /// Why it was stopped, if it was.
+    pub stopped: Option<Stopped>,
 }
 
 /// There is none.
@@ -67,7 +87,7 @@ impl Bridge {
         media: Vec<Asset>,
         work: impl AsyncFnOnce(&mut Store<Inside>, &Instance) -> Said<T>,
     ) -> Result<T, KindError> {
-        let done = self.loaded.call(&self.duty, call, Terms { media, ..Terms::default() }, work);
+        let done = self.run(call, Terms { media, ..Terms::default() }, work);
         match done.answer {
             Ok(Ok(answer)) => {
                 call.keep.add(done.written);
@@ -82,6 +102,17 @@ impl Bridge {
             }
             Err(stopped) => Err(self.stopped(call, &stopped, done.acted)),
         }
+    }
+
+    /// Calls the plugin and leaves a record.
+    fn run<T>(&self, call: &Call<'_>, terms: Terms, work: impl AsyncFnOnce(&mut Store<Inside>, &Instance) -> Ran<T>) -> Done<T> {
+        let mut done = self.loaded.call(&self.duty, call, terms, work);
+        if let Some(records) = &self.records {
+            let record =
+                Record { lines: std::mem::take(&mut done.lines), used: done.used, stopped: done.answer.as_ref().err().cloned() };
+            records.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+        }
+        done
     }
 
     fn stopped(&self, call: &Call<'_>, stopped: &Stopped, acted: bool) -> KindError {
@@ -135,7 +166,7 @@ impl Channel for Bridge {
             Err(_) => return Vec::new(),
         };
         let terms = Terms { media, offline: true, ..Terms::default() };
-        let done = self.loaded.call(&self.duty, &call, terms, async |store, instance| {
+        let done = self.run(&call, terms, async |store, instance| {
             let guest = indices.load(&mut *store, instance)?;
             let post = posted(store, post);
             guest.call_validate(&mut *store, &post).await

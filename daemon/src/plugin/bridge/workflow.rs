@@ -6,8 +6,10 @@
 use super::{Bridge, convert};
 use crate::domain::{Json, Timestamp};
 use crate::kinds::{Call, KindError};
+use crate::network::Reach;
 use crate::plugin::host::{Stopped, Terms, Used, abilities, masked, one_line};
 use crate::run::function::{Desk, Stop};
+use std::sync::Arc;
 
 /// Why a workflow runs now.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +37,11 @@ pub struct WorkflowFailure {
 pub struct PluginWorkflow(pub(in crate::plugin) Bridge);
 
 impl PluginWorkflow {
+    /// Where the plugin may call, also through the desk.
+    pub fn reach(&self) -> Arc<Reach> {
+        Arc::new(self.0.duty.force.reach.clone())
+    }
+
     /// Runs once at this desk. Time and memory are the least of what call, manifest and ceiling allow.
     pub fn run(
         &self,
@@ -54,7 +61,7 @@ impl PluginWorkflow {
             payload: trigger.payload.to_string(),
         };
         let terms = Terms { desk: Some(desk), ..Terms::default() };
-        let done = bridge.loaded.call(&bridge.duty, call, terms, async |store, instance| {
+        let done = bridge.run(call, terms, async |store, instance| {
             let guest = indices.load(&mut *store, instance)?;
             guest.call_run(&mut *store, &asked).await
         });

@@ -193,4 +193,39 @@ mod tests {
         bytes[54_321] ^= 4;
         assert_ne!(of_bytes(&bytes), whole);
     }
+
+    #[test]
+    fn a_kept_component_is_used_only_while_it_is_whole_and_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let mut config = wasmtime::Config::new();
+        config.wasm_component_model(true);
+        let engine = Engine::new(&config).expect("an engine");
+        let folder = tempfile::tempdir().expect("a folder");
+        let cache = Cache::new(folder.path().join("compiled"), &engine);
+        let digest = Digest::of(b"an empty component");
+        let compile = || cache.compile(&digest, &engine, b"\0asm\x0d\0\x01\0").expect("it compiles");
+        let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("our own file");
+        assert!(cache.find(&digest, &engine).is_none());
+        compile();
+        let file = cache.file(&digest);
+        assert!(cache.find(&digest, &engine).is_some());
+        mode(&file, 0o644);
+        assert!(cache.find(&digest, &engine).is_none(), "others may read it");
+        mode(&file, 0o600);
+        mode(&cache.folder, 0o755);
+        assert!(cache.find(&digest, &engine).is_none(), "others may look into the folder");
+        mode(&cache.folder, 0o700);
+        let mut bytes = fs::read(&file).expect("readable");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&file, &bytes).expect("writable");
+        assert!(cache.find(&digest, &engine).is_none(), "it is damaged");
+        compile();
+        assert!(cache.find(&digest, &engine).is_some(), "it was made again");
+        fs::rename(&file, file.with_extension("elsewhere")).expect("moved");
+        std::os::unix::fs::symlink(file.with_extension("elsewhere"), &file).expect("linked");
+        assert!(cache.find(&digest, &engine).is_none(), "a link leads elsewhere");
+        cache.keep_only(&[]);
+        assert!(!file.exists() && !file.with_extension("sum").exists());
+    }
 }

@@ -140,14 +140,17 @@ fn call(at: &mut AtDesk, index: usize, function: &Function, params: &[Val]) -> R
         )
         .into());
     }
-    let arguments = function.params.iter().zip(params).map(|(param, value)| argument(function, param, value));
+    // What is left out at the end is left out, as in scripts: a default that is nothing is something else than no default.
+    let left_out = params.iter().rev().take_while(|value| matches!(value, Val::Option(None))).count();
+    let given_params = function.params.iter().zip(&params[..params.len() - left_out]).enumerate();
+    let arguments = given_params.map(|(place, (param, value))| argument(function, place, param, value));
     let arguments = arguments.collect::<Result<Vec<Json>, String>>()?;
     let answer = at.desk.call(index, arguments)?;
     given(function, answer).map_err(Refusal::Error)
 }
 
 /// A value of the contract as the table's kinds have it.
-fn argument(function: &Function, param: &Param, value: &Val) -> Result<Json, String> {
+fn argument(function: &Function, place: usize, param: &Param, value: &Val) -> Result<Json, String> {
     let wrong = |why: String| format!("{}: {} takes {}{why}.", function.full_name(), param.name, param.kind.phrase());
     let value = match value {
         Val::Option(None) => return Ok(Json::Null),
@@ -158,12 +161,27 @@ fn argument(function: &Function, param: &Param, value: &Val) -> Result<Json, Str
         Val::String(text) if matches!(param.kind, Kind::Text) => Json::String(text.clone()),
         Val::String(text) => serde_json::from_str(text).map_err(|e| wrong(format!(", written as JSON: {e}")))?,
         Val::S64(number) => Json::from(*number),
+        // The contract has one type for numbers; a whole one stays whole, so that counters do.
+        Val::Float64(number) if number.fract() == 0.0 && number.abs() < 9e15 => Json::from(*number as i64),
         Val::Float64(number) => serde_json::Number::from_f64(*number).map(Json::Number).ok_or_else(|| wrong(String::new()))?,
         Val::Bool(truth) => Json::Bool(*truth),
         other => return Err(wrong(format!(", not {other:?}"))),
     };
     let absent = param.optional && json.is_null();
-    if absent || param.kind.fits(&json) { Ok(json) } else { Err(wrong(String::new())) }
+    if absent || param.kind.fits(&json) { Ok(json) } else { Err(function.misfit(place, phrase(&json))) }
+}
+
+/// What sort of value this is, for the middle of a sentence.
+fn phrase(value: &Json) -> &'static str {
+    match value {
+        Json::Null => "nothing",
+        Json::Bool(_) => "true or false",
+        Json::Number(number) if number.is_i64() => "a whole number",
+        Json::Number(_) => "a number",
+        Json::String(_) => "a text",
+        Json::Array(_) => "a list",
+        Json::Object(_) => "a map",
+    }
 }
 
 /// An answer of the desk as the contract has it.

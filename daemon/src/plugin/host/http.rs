@@ -99,11 +99,14 @@ impl Errands {
 
     /// Does what was asked for, on the calling thread. Says whether there was anything.
     pub(super) fn run(&self, call: &Call<'_>, duty: &Duty, secrets: Option<&Secrets>) -> bool {
-        let job = match std::mem::take(&mut *self.lock()) {
-            Errand::Asked(job) => job,
-            other => {
-                *self.lock() = other;
-                return false;
+        let job = {
+            let mut errand = self.lock();
+            match std::mem::take(&mut *errand) {
+                Errand::Asked(job) => job,
+                other => {
+                    *errand = other;
+                    return false;
+                }
             }
         };
         let answer = send(call, *job, duty, secrets);

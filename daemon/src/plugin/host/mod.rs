@@ -223,7 +223,7 @@ pub(super) struct Done<R> {
     pub(super) answer: Result<R, Stopped>,
     /// What it wants remembered, if the call has succeeded.
     pub(super) written: Vec<PrivateWrite>,
-    pub lines: Vec<Line>,
+    pub(super) lines: Vec<Line>,
     pub(super) used: Used,
     /// Whether something left that a remote may have acted on.
     pub(super) acted: bool,

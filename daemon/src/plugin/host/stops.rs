@@ -201,5 +201,8 @@ fn place(error: &wasmtime::Error) -> Option<String> {
     let trace = error.downcast_ref::<WasmBacktrace>()?.to_string();
     let names = trace.lines().filter_map(|line| line.split_once('!').map(|(_, name)| name.trim()));
     let mut own = names.filter(|name| !name.contains("<unknown>") && !MACHINERY.iter().any(|m| name.starts_with(m)));
-    own.next().map(|name| one_line(name, 120))
+    own.next().map(|name| {
+        let hash = name.rsplit_once("::h").filter(|(_, hash)| hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()));
+        one_line(hash.map_or(name, |(name, _)| name), 120)
+    })
 }

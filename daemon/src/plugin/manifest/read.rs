@@ -723,7 +723,7 @@ pub(super) fn is_web(url: &url::Url) -> bool {
 ///
 /// # Errors
 /// What it takes, in words: `not an http or https address`.
-pub(super) fn fits(kind: &SettingKind, value: &Json) -> Result<(), String> {
+pub fn fits(kind: &SettingKind, value: &Json) -> Result<(), String> {
     let good = match kind {
         SettingKind::Text => value.is_string(),
         SettingKind::Url => value.as_str().is_some_and(|text| url::Url::parse(text).is_ok_and(|url| is_web(&url))),

@@ -4,6 +4,8 @@
 //! Never: takes a signature that could be spelled otherwise: a package has one spelling, so that a changed byte is a refused file.
 
 use super::Refused;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use minisign::{KeyPair, PublicKey, SecretKey, SecretKeyBox, SignatureBox};
 use std::fmt;
 use std::io::Cursor;
@@ -86,7 +88,11 @@ impl SigningKey {
         let wrong = || Refused::new("This is not a secret key. Make one with: beffroi plugin key");
         let text = text.trim_end().to_owned() + "\n";
         let boxed = |text: &str| SecretKeyBox::from_string(text).map_err(|_| wrong());
-        let secret = match boxed(&text)?.into_unencrypted_secret_key() {
+        let plain = match bare(&text) {
+            Some(bytes) => SecretKey::from_bytes(&bytes),
+            None => boxed(&text)?.into_unencrypted_secret_key(),
+        };
+        let secret = match plain {
             Ok(secret) => secret,
             Err(_) if !text.starts_with("untrusted comment:") || text.lines().count() < 2 => return Err(wrong()),
             Err(_) => {
@@ -121,6 +127,12 @@ impl SigningKey {
         let signed = minisign::sign(Some(&self.public), &self.secret, Cursor::new(bytes), Some(said), remark);
         signed.map(|signature| signature.to_string()).map_err(|_| Refused::new("This key cannot sign. Make another one."))
     }
+}
+
+/// The bytes of a key that `minisign -W` wrote: without a password it writes zeros for the checksum as well.
+fn bare(text: &str) -> Option<Vec<u8>> {
+    let bytes = BASE64.decode(text.lines().nth(1)?.trim()).ok()?;
+    (bytes.len() == 158 && bytes[2..4] == [0, 0] && bytes[126..].iter().all(|byte| *byte == 0)).then_some(bytes)
 }
 
 /// A signature's file with our remark in place of its own, which is not signed.

@@ -126,7 +126,8 @@ impl Speaker<'_> {
         if place.paths.len() > PATHS {
             paths.push(&more);
         }
-        let paths = if everything { String::new() } else { format!(" ({})", paths.join(", ")) };
+        let paths = paths.join(", ");
+        let paths = if everything { String::new() } else { self.pick(format!(" sous {paths}"), format!(" under {paths}")) };
         let mine = |asked: &&crate::plugin::manifest::AskedPlace| {
             asked.host == place.host && asked.methods.iter().any(|method| place.methods.contains(method))
         };

@@ -115,7 +115,7 @@ pub(super) const ROWS: &[Row] = &[
     row!(Plan log::error(need("text", Text, "the line")) -> Nothing, "Writes a line about something that went wrong into the run's log.", "log::error(\"the shop does not answer\");", |desk, args| log(desk, "error", args)),
 ];
 
-fn payload(stored: &Json) -> Json {
+pub(super) fn payload(stored: &Json) -> Json {
     match stored {
         Json::Object(map) if map.contains_key(DEPTH) => map.get("payload").cloned().unwrap_or_default(),
         other => other.clone(),
@@ -324,7 +324,11 @@ fn request(desk: &RunDesk, method: &str, url: String, args: &mut Args) -> Result
     let headers = options.pairs("headers")?;
     let timeout = options.span("timeout")?.unwrap_or(Duration::from_secs(20));
     options.end()?;
-    Ok(Request { method: method.into(), headers, timeout: timeout.min(desk.time_left()), ..Request::get(&url) })
+    if let (Some(reach), Ok(url)) = (&desk.reach, url::Url::parse(&url)) {
+        reach.allows(method, &url).map_err(|sentence| args.refuse(&sentence))?;
+    }
+    let (timeout, reach) = (timeout.min(desk.time_left()), desk.reach.clone());
+    Ok(Request { method: method.into(), headers, timeout, reach, ..Request::get(&url) })
 }
 
 fn send(desk: &RunDesk, request: &Request, args: &Args) -> Answer {

@@ -58,6 +58,11 @@ pub(super) fn answer(desk: &mut RunDesk, index: usize, arguments: Vec<Json>) -> 
     (TABLE.work[index])(desk, Args::new(function, arguments))
 }
 
+/// What the trigger brought, as the workflow sees it.
+pub(super) fn payload(stored: &Json) -> Json {
+    basics::payload(stored)
+}
+
 const fn need(name: &'static str, kind: Kind, doc: &'static str) -> Param {
     Param { name, kind, optional: false, doc }
 }

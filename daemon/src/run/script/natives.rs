@@ -139,19 +139,7 @@ fn argument(
     if param.kind.fits(&json) || (param.optional && json.is_null()) {
         return Ok(json);
     }
-    const ORDER: [&str; 5] = ["first", "second", "third", "fourth", "fifth"];
-    let which = if function.params.len() == 1 { "" } else { ORDER.get(place).copied().unwrap_or("next") };
-    Err(sentence(
-        format!(
-            "{} needs {} as its {which}{}argument ({}), not {}.",
-            function.full_name(),
-            param.kind.phrase(),
-            if which.is_empty() { "" } else { " " },
-            param.name,
-            value::phrase(given)
-        ),
-        position,
-    ))
+    Err(sentence(function.misfit(place, value::phrase(given)), position))
 }
 
 fn step(context: &NativeCallContext<'_>, arguments: &mut [&mut Dynamic]) -> Answer {

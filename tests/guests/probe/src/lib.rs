@@ -32,7 +32,7 @@ fn chance() -> String {
 }
 
 fn asked(error: &http::Error) -> String {
-    format!("{error:?}")
+    format!("{error:?}").trim_start_matches("HttpError::").to_owned()
 }
 
 /// Carries out the order; what it tells is for the test.
@@ -76,6 +76,7 @@ fn act() -> Result<String, Error> {
             println!("out");
             eprintln!("err");
             print!("an unfinished line");
+            drop(std::io::Write::flush(&mut std::io::stdout()));
             Ok("talked".into())
         }
         "look" => {
@@ -180,9 +181,8 @@ impl Publish for Probe {
     fn publish(delivery: &str, post: &Post, prepared: Option<&str>) -> Result<Outcome, Error> {
         if let Some(asset) = post.assets.first() {
             let bytes = media::read_all(asset)?;
-            let sent = http::post(orders().url)
-                .form([http::part("text", post.text.clone()), http::part_file("file", asset)])
-                .send()?;
+            let sent =
+                http::post(orders().url).form([http::part("text", post.text.clone()), http::part_file("file", asset)]).send()?;
             let told = format!("{} {} {:?} {} {}", asset.media_type, asset.size, asset.dimensions, bytes.len(), sent.status);
             return Ok(Outcome::Online(Receipt::new(told, None)));
         }
@@ -196,7 +196,13 @@ impl Stock for Probe {
         let orders = orders();
         let page: u64 = since.and_then(|s| s.strip_prefix("page ")?.parse().ok()).unwrap_or(0);
         if orders.deed == "endless" {
-            return Ok(StockPage { items: Vec::new(), removed: Vec::new(), changes: false, next: Some("again".into()), more: true });
+            return Ok(StockPage {
+                items: Vec::new(),
+                removed: Vec::new(),
+                changes: false,
+                next: Some("again".into()),
+                more: true,
+            });
         }
         let items = (0..10).map(|n| Item::new(format!("sku-{}", page * 10 + n), "Pain")).collect();
         let more = page + 1 < orders.count;
