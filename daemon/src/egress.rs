@@ -7,11 +7,11 @@
 mod guard;
 mod polite;
 
-pub use guard::{Allow, is_public, parse_allow};
+pub use guard::{Allow, Lookup, is_public, parse_allow};
 
 use crate::clock::Clock;
 use crate::network::{Network, NetworkError, Reach, Request, Response, read_retry_after};
-use guard::{Guard, Lookup, Refused, SharedAllow, TARGET, Target, check_url};
+use guard::{Guard, Refused, SharedAllow, TARGET, Target, check_url};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use polite::Hosts;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -123,7 +123,10 @@ impl Egress {
     }
 
     /// The same, asking this for the addresses of names.
-    fn asking(rules: &Rules, clock: Arc<dyn Clock>, lookup: Lookup) -> Result<Self, EgressError> {
+    ///
+    /// # Errors
+    /// When a rule cannot be understood.
+    pub fn asking(rules: &Rules, clock: Arc<dyn Clock>, lookup: Lookup) -> Result<Self, EgressError> {
         let (manners, allow) = compile(rules)?;
         let shared = Shared {
             clock,

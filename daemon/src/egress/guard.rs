@@ -215,7 +215,7 @@ fn private(target: &Target, ip: IpAddr) -> Refused {
 pub(super) type SharedAllow = Arc<RwLock<Arc<[Allow]>>>;
 
 /// Finds the addresses of a name.
-pub(super) type Lookup = Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> + Send + Sync>;
+pub type Lookup = Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> + Send + Sync>;
 
 /// The system's own way to find addresses.
 pub(super) fn system() -> Lookup {
