@@ -165,6 +165,7 @@ impl Scene<'_> {
             now: self.now,
             zone: Zone::Europe__Paris,
             language: super::language(),
+            records: None,
         })
     }
 
