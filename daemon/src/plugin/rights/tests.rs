@@ -1,6 +1,7 @@
 //! Tests of what is in force, and of how it is said.
 
 use super::*;
+use crate::domain::Language;
 use crate::plugin::manifest::testing::{WHOLE, whole};
 use crate::plugin::manifest::{self, AskedPlace, Words};
 use proptest::prelude::*;
