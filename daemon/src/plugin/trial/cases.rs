@@ -95,11 +95,8 @@ pub(super) const DOWN: Rule = Rule {
     expected: "retry",
     why: "A service that is down comes back by itself; nobody should have to look.",
 };
-pub(super) const CUT: Rule = Rule {
-    name: "a lost answer when reading is tried again",
-    expected: "retry",
-    why: "Reading again does no harm.",
-};
+pub(super) const CUT: Rule =
+    Rule { name: "a lost answer when reading is tried again", expected: "retry", why: "Reading again does no harm." };
 pub(super) const UNREACHED: Rule = Rule {
     name: "what did not leave is tried again",
     expected: "retry",
@@ -207,7 +204,9 @@ pub(super) fn alike(one: &Scene<'_>, other: &Scene<'_>) -> Found {
     }
     match one.iter().zip(&other).find(|(a, b)| essence(a) != essence(b)) {
         None => Found::Good,
-        Some((a, b)) => Found::Wrong(format!("{} {} and {} {} differ in address, headers or body.", a.method, a.url, b.method, b.url)),
+        Some((a, b)) => {
+            Found::Wrong(format!("{} {} and {} {} differ in address, headers or body.", a.method, a.url, b.method, b.url))
+        }
     }
 }
 

@@ -100,12 +100,7 @@ impl Card {
 ///
 /// # Errors
 /// A sentence: it is no plugin, or a recording cannot be read.
-pub fn run(
-    bytes: Vec<u8>,
-    project: Option<&Path>,
-    cache: Option<PathBuf>,
-    table: &'static [Function],
-) -> Result<Card, String> {
+pub fn run(bytes: Vec<u8>, project: Option<&Path>, cache: Option<PathBuf>, table: &'static [Function]) -> Result<Card, String> {
     let package: Package = package::read(bytes).map_err(|refused| refused.0)?;
     let recordings = project.map(recording::all).transpose()?.unwrap_or_default();
     let stage = Stage::set(&package, cache, recordings, table)?;

@@ -125,7 +125,8 @@ impl Stage {
 
     fn duty(&self, settings: &Json) -> Result<Arc<Duty>, String> {
         let language = super::language();
-        let settings = settings::complete(&self.manifest, &with_examples(&self.manifest, settings), language).map_err(|p| p.join(" "))?;
+        let settings =
+            settings::complete(&self.manifest, &with_examples(&self.manifest, settings), language).map_err(|p| p.join(" "))?;
         let used = PluginUse {
             plugin: self.manifest.name.clone(),
             scope: "account:trial".into(),
@@ -217,11 +218,21 @@ impl Scene<'_> {
         Err(format!("Preparing took more than {STEPS} steps."))
     }
 
-    pub(super) fn publish(&self, delivery: &str, post: &Outgoing, prepared: Option<&str>) -> Result<Result<Outcome, KindError>, String> {
+    pub(super) fn publish(
+        &self,
+        delivery: &str,
+        post: &Outgoing,
+        prepared: Option<&str>,
+    ) -> Result<Result<Outcome, KindError>, String> {
         Ok(self.bridge()?.publish(&self.call(delivery), delivery, post, prepared))
     }
 
-    pub(super) fn find(&self, delivery: &str, post: &Outgoing, prepared: Option<&str>) -> Result<Result<Finding, KindError>, String> {
+    pub(super) fn find(
+        &self,
+        delivery: &str,
+        post: &Outgoing,
+        prepared: Option<&str>,
+    ) -> Result<Result<Finding, KindError>, String> {
         let call = self.call(delivery);
         let found = Channel::find(&self.bridge()?, &call, delivery, post, prepared);
         found.ok_or_else(|| "It has no ability lookup.".to_owned())
@@ -255,7 +266,11 @@ impl Scene<'_> {
         Ok(self.bridge()?.notify(&self.call(delivery), delivery, notice))
     }
 
-    pub(super) fn work(&self, desk: Box<dyn Desk>, payload: Json) -> Result<(Box<dyn Desk>, Result<String, WorkflowFailure>), String> {
+    pub(super) fn work(
+        &self,
+        desk: Box<dyn Desk>,
+        payload: Json,
+    ) -> Result<(Box<dyn Desk>, Result<String, WorkflowFailure>), String> {
         let workflow = PluginWorkflow(self.bridge()?);
         let trigger = Trigger { kind: "hand".into(), due: self.now, payload };
         let (desk, answer, _) = workflow.run(desk, &self.call("r1"), &trigger);
