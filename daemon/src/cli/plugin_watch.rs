@@ -105,7 +105,10 @@ fn round(socket: &Path, ask: &DevPlugin) -> anyhow::Result<bool> {
         return Ok(true);
     }
     if !socket.exists() {
-        eprintln!("No daemon listens at {}, so nothing is installed. Start one, or name its socket with --socket.", socket.display());
+        eprintln!(
+            "No daemon listens at {}, so nothing is installed. Start one, or name its socket with --socket.",
+            socket.display()
+        );
         return Ok(true);
     }
     let file = plugin_dev::packed(&project, None, None)?.0;

@@ -40,10 +40,22 @@ pub(super) fn case(ability: &'static str, rule: &Rule, scene: &Scene<'_>, judge:
             format!("{} shows one.", scene.leaks()[0].url.replace(CANARY, "…")),
             "A plugin never holds a secret; it names a credential, and the host adds it.",
         ),
+        _ if scene.used().1 >= scene.stage.manifest.limits.log_lines as usize => failed(
+            "The log stays under its limit.",
+            format!("{} lines in one call.", scene.used().1),
+            "What is past the limit is dropped, and it may be what matters. The manifest may ask for more: [limits] log-lines.",
+        ),
         Found::Missing(reason) => Verdict::Skipped { reason },
         Found::Good => Verdict::Passed,
     };
-    Case { ability, name: rule.name.into(), verdict, requests: scene.remote.seen().len(), took: scene.took() }
+    Case {
+        ability,
+        name: rule.name.into(),
+        verdict,
+        requests: scene.remote.seen().len(),
+        memory: scene.used().0,
+        took: scene.took(),
+    }
 }
 
 /// How a call ended, in words.
@@ -95,11 +107,8 @@ pub(super) const DOWN: Rule = Rule {
     expected: "retry",
     why: "A service that is down comes back by itself; nobody should have to look.",
 };
-pub(super) const CUT: Rule = Rule {
-    name: "a lost answer when reading is tried again",
-    expected: "retry",
-    why: "Reading again does no harm.",
-};
+pub(super) const CUT: Rule =
+    Rule { name: "a lost answer when reading is tried again", expected: "retry", why: "Reading again does no harm." };
 pub(super) const UNREACHED: Rule = Rule {
     name: "what did not leave is tried again",
     expected: "retry",
@@ -182,6 +191,7 @@ pub(super) fn merge(cases: &mut Vec<Case>, mut one: Case, what: &str) {
         Some(known) => {
             known.took += one.took;
             known.requests += one.requests;
+            known.memory = known.memory.max(one.memory);
             if known.verdict == Verdict::Passed {
                 known.verdict = one.verdict;
             }
@@ -207,7 +217,9 @@ pub(super) fn alike(one: &Scene<'_>, other: &Scene<'_>) -> Found {
     }
     match one.iter().zip(&other).find(|(a, b)| essence(a) != essence(b)) {
         None => Found::Good,
-        Some((a, b)) => Found::Wrong(format!("{} {} and {} {} differ in address, headers or body.", a.method, a.url, b.method, b.url)),
+        Some((a, b)) => {
+            Found::Wrong(format!("{} {} and {} {} differ in address, headers or body.", a.method, a.url, b.method, b.url))
+        }
     }
 }
 

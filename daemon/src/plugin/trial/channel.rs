@@ -45,11 +45,8 @@ const FORGETS: Rule = Rule {
     expected: "no private state after an error",
     why: "Half of what a call did must not speak for the whole of it.",
 };
-const FOUND: Rule = Rule {
-    name: "a post that is online is found",
-    expected: "online",
-    why: "What is found is not published again.",
-};
+const FOUND: Rule =
+    Rule { name: "a post that is online is found", expected: "online", why: "What is found is not published again." };
 const UNPROVEN: Rule = Rule {
     name: "what cannot be seen is not called absent",
     expected: "an error, or unsure, after 500, a lost answer or a senseless one",
@@ -182,10 +179,14 @@ fn changing<T: std::fmt::Debug>(
         }
     } else {
         let scene = all(Fate::status(500));
-        let rule = Rule { name: "500 is no success", expected: "an error in words", why: "What is not known to be done is not done." };
-        cases.push(case(ability, &rule, &scene, |scene| must(first(call(scene)), |answer| answer.is_err() && !is_defect(answer))));
+        let rule =
+            Rule { name: "500 is no success", expected: "an error in words", why: "What is not known to be done is not done." };
+        cases
+            .push(case(ability, &rule, &scene, |scene| must(first(call(scene)), |answer| answer.is_err() && !is_defect(answer))));
     }
-    cases.push(case(ability, &HUGE, &stage.scene(Whom::Writes, huge()), |scene| must(first(call(scene)), |answer| !is_defect(answer))));
+    cases.push(case(ability, &HUGE, &stage.scene(Whom::Writes, huge()), |scene| {
+        must(first(call(scene)), |answer| !is_defect(answer))
+    }));
     cases.push(case(ability, &FORGETS, &all(Fate::status(500)), |scene| match call(scene) {
         Err(sentence) => Found::Missing(sentence),
         Ok(_) => {
@@ -204,17 +205,26 @@ fn not_blindly<T: std::fmt::Debug>(scene: &Scene<'_>, again: &Scene<'_>, call: &
     let last = |scene: &Scene<'_>| scene.remote.seen().into_iter().rfind(|r| !matches!(r.method.as_str(), "GET" | "HEAD"));
     let Some(write) = last(scene) else {
         let unknown = scene.remote.unknown();
-        let why = if unknown.is_empty() { "It sends nothing that changes something.".into() } else { format!("No recording answers {}.", unknown.join(", ")) };
+        let why = if unknown.is_empty() {
+            "It sends nothing that changes something.".into()
+        } else {
+            format!("No recording answers {}.", unknown.join(", "))
+        };
         return Found::Missing(why);
     };
     match &answer {
         Err(KindError::Uncertain(_)) => Found::Good,
         Err(KindError::Retry(..)) => {
-            let keyed = |request: &Request| shows(request, DELIVERY) || prepared.as_ref().is_some_and(|p| !p.is_empty() && shows(request, p));
+            let keyed = |request: &Request| {
+                shows(request, DELIVERY) || prepared.as_ref().is_some_and(|p| !p.is_empty() && shows(request, p))
+            };
             let repeated = call(again).ok().and_then(|_| last(again));
             match repeated {
                 Some(other) if keyed(&write) && essence(&write) == essence(&other) => Found::Good,
-                _ => Found::Wrong(format!("{} The request does not carry the delivery's key, or differs the second time.", told(&answer))),
+                _ => Found::Wrong(format!(
+                    "{} The request does not carry the delivery's key, or differs the second time.",
+                    told(&answer)
+                )),
             }
         }
         _ => Found::Wrong(told(&answer)),
@@ -253,7 +263,8 @@ fn lookup(stage: &Stage, cases: &mut Vec<Case>) {
         });
         merge(cases, one, what);
     }
-    let rule = Rule { name: super::cases::GARBAGE.name, expected: "an error in words, or a finding", why: super::cases::GARBAGE.why };
+    let rule =
+        Rule { name: super::cases::GARBAGE.name, expected: "an error in words, or a finding", why: super::cases::GARBAGE.why };
     for (what, fate) in nonsense() {
         let scene = stage.scene(Whom::All, fate);
         merge(cases, case("lookup", &rule, &scene, |scene| must(look(scene), |answer| !is_defect(answer))), what);

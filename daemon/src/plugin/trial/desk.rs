@@ -3,10 +3,10 @@
 //! In: what a recording says that the desk answers. Out: cases for `workflow`.
 //! Never: a plan that anybody carries out.
 
+use super::Case;
 use super::cases::{Found, Rule, STEADY, case};
 use super::remote::{Fate, Whom};
 use super::stage::Stage;
-use super::Case;
 use crate::domain::Json;
 use crate::run::function::{Desk, Function, Level, Refusal, Stop};
 use serde_json::{Map, json};

@@ -60,6 +60,8 @@ pub struct Case {
     pub verdict: Verdict,
     /// Requests sent.
     pub requests: usize,
+    /// The most bytes of memory that a call had.
+    pub memory: usize,
     /// How long it took, by the wall.
     #[serde(rename = "millis", serialize_with = "millis")]
     pub took: Duration,
@@ -96,16 +98,12 @@ impl Card {
     }
 }
 
-/// Tries a package. `project` is where its recordings lie; `cache` keeps it compiled from one trial to the next; `table` is what the desk offers.
+/// Tries a package. `project` is where its recordings lie; `cache` keeps it compiled from one trial to the next; `table` is what the
+/// desk offers.
 ///
 /// # Errors
 /// A sentence: it is no plugin, or a recording cannot be read.
-pub fn run(
-    bytes: Vec<u8>,
-    project: Option<&Path>,
-    cache: Option<PathBuf>,
-    table: &'static [Function],
-) -> Result<Card, String> {
+pub fn run(bytes: Vec<u8>, project: Option<&Path>, cache: Option<PathBuf>, table: &'static [Function]) -> Result<Card, String> {
     let package: Package = package::read(bytes).map_err(|refused| refused.0)?;
     let recordings = project.map(recording::all).transpose()?.unwrap_or_default();
     let stage = Stage::set(&package, cache, recordings, table)?;

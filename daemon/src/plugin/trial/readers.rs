@@ -4,8 +4,8 @@
 //! Never: assumes a service; what answers well is the author's recording.
 
 use super::cases::{
-    BUSY, Found, GARBAGE, HUGE, LOCKED_OUT, Rule, STEADY, UNREACHED, alike, case, huge, is_defect, merge, must, nonsense, reading,
-    rests, told, unless_silent,
+    BUSY, Found, GARBAGE, HUGE, LOCKED_OUT, Rule, STEADY, UNREACHED, alike, case, huge, is_defect, merge, must, nonsense,
+    reading, rests, told, unless_silent,
 };
 use super::remote::{Fate, Whom};
 use super::stage::Stage;
@@ -109,16 +109,21 @@ fn stock(stage: &Stage, cases: &mut Vec<Case>) {
         }
         match scene.stock(None) {
             Err(sentence) => Found::Missing(sentence),
-            Ok(Ok(page)) if !page.items.is_empty() && page.items.iter().all(|i| !i.sku.is_empty() && !i.title.is_empty()) => Found::Good,
+            Ok(Ok(page)) if !page.items.is_empty() && page.items.iter().all(|i| !i.sku.is_empty() && !i.title.is_empty()) => {
+                Found::Good
+            }
             Ok(answer) => Found::Wrong(format!("{} {}", told(&answer), scene.remote.unknown().join(", "))),
         }
     }));
     let first = stage.routes().into_iter().find(|(route, _)| route.starts_with("GET ")).map(|(_, fate)| fate);
     cases.push(match first {
         None => case("stock", &ENDS, &quiet(), |_| no_example()),
-        Some(page) => case("stock", &ENDS, &stage.scene(Whom::All, page), |scene| must(scene.stock(None), |answer| !is_defect(answer))),
+        Some(page) => {
+            case("stock", &ENDS, &stage.scene(Whom::All, page), |scene| must(scene.stock(None), |answer| !is_defect(answer)))
+        }
     });
-    cases.push(case("stock", &ODD_CURSOR, &quiet(), |scene| must(scene.stock(Some("\u{0}{\"v\":")), |answer| !is_defect(answer))));
+    cases
+        .push(case("stock", &ODD_CURSOR, &quiet(), |scene| must(scene.stock(Some("\u{0}{\"v\":")), |answer| !is_defect(answer))));
     reading(stage, "stock", cases, |scene| scene.stock(None));
     let again = quiet();
     cases.push(case("stock", &STEADY, &quiet(), |scene| match scene.stock(None).and_then(|_| again.stock(None)) {
@@ -138,7 +143,10 @@ fn generate(stage: &Stage, cases: &mut Vec<Case>) {
         must(scene.generate(&prompt), |answer| match answer {
             Ok(written) => {
                 let count = written.texts.len();
-                count > 0 && count <= prompt.variants as usize && written.texts.iter().all(|t| !t.is_empty()) && !written.model.is_empty()
+                count > 0
+                    && count <= prompt.variants as usize
+                    && written.texts.iter().all(|t| !t.is_empty())
+                    && !written.model.is_empty()
             }
             Err(_) => false,
         })
@@ -163,8 +171,10 @@ fn generate(stage: &Stage, cases: &mut Vec<Case>) {
     }
     cases.push(case("generate", &HUGE, &all(huge()), |scene| must(scene.generate(&prompt), |answer| !is_defect(answer))));
     let again = quiet();
-    cases.push(case("generate", &STEADY, &quiet(), |scene| match scene.generate(&prompt).and_then(|_| again.generate(&prompt)) {
-        Ok(_) => alike(scene, &again),
-        Err(sentence) => Found::Missing(sentence),
+    cases.push(case("generate", &STEADY, &quiet(), |scene| {
+        match scene.generate(&prompt).and_then(|_| again.generate(&prompt)) {
+            Ok(_) => alike(scene, &again),
+            Err(sentence) => Found::Missing(sentence),
+        }
     }));
 }

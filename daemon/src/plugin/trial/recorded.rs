@@ -32,7 +32,14 @@ fn one(stage: &Stage, recording: &Recording) -> Case {
             why: format!("{} is what its author promises.", recording.file.display()),
         },
     };
-    Case { ability: "recording", name: recording.name.clone(), verdict, requests: scene.remote.seen().len(), took: scene.took() }
+    Case {
+        ability: "recording",
+        name: recording.name.clone(),
+        verdict,
+        requests: scene.remote.seen().len(),
+        memory: scene.used().0,
+        took: scene.took(),
+    }
 }
 
 /// What is wrong with one call.
@@ -44,7 +51,8 @@ fn play(scene: &Scene<'_>, recording: &Recording, call: &Recorded) -> Option<Str
         Err(sentence) => return Some(sentence),
     };
     let unknown = scene.remote.unknown();
-    let hint = if unknown.is_empty() { String::new() } else { format!(" No [[answer]] is to = \"{}\".", unknown.join("\" or \"")) };
+    let hint =
+        if unknown.is_empty() { String::new() } else { format!(" No [[answer]] is to = \"{}\".", unknown.join("\" or \"")) };
     match (&answer, &call.fails) {
         (Ok(given), None) => {
             if let Some(wrong) = call.gives.as_ref().and_then(|expected| difference(expected, given, "")) {
@@ -106,7 +114,8 @@ fn ask(scene: &Scene<'_>, recording: &Recording, call: &Recorded, asked: &mut Ve
         "generate" => given(scene.generate(&values::prompt(call.prompt.as_ref()))?, values::generation),
         "notify" => given(scene.notify(delivery, &values::notice(call.notice.as_ref()))?, values::receipt),
         "run" => {
-            let (desk, answer) = scene.work(Scripted::new(scene.stage.table, recording.desk.clone(), false), call.payload.clone())?;
+            let (desk, answer) =
+                scene.work(Scripted::new(scene.stage.table, recording.desk.clone(), false), call.payload.clone())?;
             *asked = noted(desk);
             answer.map(|line| json!(line)).map_err(|failure| ("error", failure.sentence))
         }

@@ -169,7 +169,8 @@ impl Recording {
 /// A sentence with the file and the place.
 pub(super) fn all(project: &Path) -> Result<Vec<Recording>, String> {
     let Ok(list) = std::fs::read_dir(project.join("tests")) else { return Ok(Vec::new()) };
-    let mut files: Vec<PathBuf> = list.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "toml")).collect();
+    let mut files: Vec<PathBuf> =
+        list.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "toml")).collect();
     files.sort();
     files.iter().map(|file| Recording::read(file)).collect()
 }

@@ -93,7 +93,9 @@ impl Remote {
     fn tokens(&self, request: &Request) -> Option<Response> {
         let path = |url: &str| url.split_once("://").map_or(url, |(_, rest)| rest).split_once('/').map(|(_, p)| p.to_owned());
         let asked = path(&request.url)?;
-        let meant = |template: &str| template.rsplit_once('}').map_or_else(|| path(template), |(_, p)| Some(p.trim_start_matches('/').into()));
+        let meant = |template: &str| {
+            template.rsplit_once('}').map_or_else(|| path(template), |(_, p)| Some(p.trim_start_matches('/').into()))
+        };
         let is_login = |s: &Session| s.login.as_ref().and_then(|login| meant(&login.url)).as_ref() == Some(&asked);
         let session = self.sessions.iter().find(|s| is_login(s) || meant(&s.refresh.url).as_ref() == Some(&asked))?;
         let mut body = Json::Object(serde_json::Map::new());
@@ -102,7 +104,11 @@ impl Remote {
         if let Some(pointer) = &session.expires_in {
             put(&mut body, pointer, 3600.into());
         }
-        Some(Response { status: 200, headers: vec![("content-type".into(), "application/json".into())], body: body.to_string().into_bytes() })
+        Some(Response {
+            status: 200,
+            headers: vec![("content-type".into(), "application/json".into())],
+            body: body.to_string().into_bytes(),
+        })
     }
 
     fn recorded(&self, request: &Request) -> Fate {

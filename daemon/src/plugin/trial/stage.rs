@@ -13,7 +13,7 @@ use crate::kinds::{
     Preparation, Prompt, Receipt, Sample, SignalPage, Source, StockPage,
 };
 use crate::network::Request;
-use crate::plugin::bridge::{Bridge, PluginWorkflow, Trigger, WorkflowFailure};
+use crate::plugin::bridge::{Bridge, PluginWorkflow, Records, Trigger, WorkflowFailure};
 use crate::plugin::host::{Duty, Host, Loaded};
 use crate::plugin::manifest::Manifest;
 use crate::plugin::package::Package;
@@ -25,7 +25,7 @@ use crate::secrets::{Secrets, Sources};
 use crate::store::{Mode, Store};
 use serde_json::json;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// Monday 5 January 2026, eight in the morning in Paris.
@@ -54,6 +54,7 @@ pub(super) struct Scene<'s> {
     pub(super) keep: Keep,
     now: Timestamp,
     settings: Json,
+    records: Arc<Records>,
     began: Duration,
 }
 
@@ -119,13 +120,15 @@ impl Stage {
             keep: Keep::default(),
             now,
             settings,
+            records: Arc::default(),
             began: self.clock.monotonic(),
         }
     }
 
     fn duty(&self, settings: &Json) -> Result<Arc<Duty>, String> {
         let language = super::language();
-        let settings = settings::complete(&self.manifest, &with_examples(&self.manifest, settings), language).map_err(|p| p.join(" "))?;
+        let settings =
+            settings::complete(&self.manifest, &with_examples(&self.manifest, settings), language).map_err(|p| p.join(" "))?;
         let used = PluginUse {
             plugin: self.manifest.name.clone(),
             scope: "account:trial".into(),
@@ -165,6 +168,7 @@ impl Scene<'_> {
             now: self.now,
             zone: Zone::Europe__Paris,
             language: super::language(),
+            records: Some(self.records.clone()),
         })
     }
 
@@ -187,6 +191,12 @@ impl Scene<'_> {
 
     pub(super) fn took(&self) -> Duration {
         self.stage.clock.monotonic().saturating_sub(self.began)
+    }
+
+    /// The most bytes of memory that a call had, and the most lines it logged.
+    pub(super) fn used(&self) -> (usize, usize) {
+        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        records.iter().fold((0, 0), |(memory, lines), r| (memory.max(r.used.memory), lines.max(r.lines.len())))
     }
 
     /// Requests that show a secret where only the host may put it.
@@ -216,11 +226,21 @@ impl Scene<'_> {
         Err(format!("Preparing took more than {STEPS} steps."))
     }
 
-    pub(super) fn publish(&self, delivery: &str, post: &Outgoing, prepared: Option<&str>) -> Result<Result<Outcome, KindError>, String> {
+    pub(super) fn publish(
+        &self,
+        delivery: &str,
+        post: &Outgoing,
+        prepared: Option<&str>,
+    ) -> Result<Result<Outcome, KindError>, String> {
         Ok(self.bridge()?.publish(&self.call(delivery), delivery, post, prepared))
     }
 
-    pub(super) fn find(&self, delivery: &str, post: &Outgoing, prepared: Option<&str>) -> Result<Result<Finding, KindError>, String> {
+    pub(super) fn find(
+        &self,
+        delivery: &str,
+        post: &Outgoing,
+        prepared: Option<&str>,
+    ) -> Result<Result<Finding, KindError>, String> {
         let call = self.call(delivery);
         let found = Channel::find(&self.bridge()?, &call, delivery, post, prepared);
         found.ok_or_else(|| "It has no ability lookup.".to_owned())
@@ -254,7 +274,11 @@ impl Scene<'_> {
         Ok(self.bridge()?.notify(&self.call(delivery), delivery, notice))
     }
 
-    pub(super) fn work(&self, desk: Box<dyn Desk>, payload: Json) -> Result<(Box<dyn Desk>, Result<String, WorkflowFailure>), String> {
+    pub(super) fn work(
+        &self,
+        desk: Box<dyn Desk>,
+        payload: Json,
+    ) -> Result<(Box<dyn Desk>, Result<String, WorkflowFailure>), String> {
         let workflow = PluginWorkflow(self.bridge()?);
         let trigger = Trigger { kind: "hand".into(), due: self.now, payload };
         let (desk, answer, _) = workflow.run(desk, &self.call("r1"), &trigger);

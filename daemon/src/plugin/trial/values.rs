@@ -3,11 +3,11 @@
 //! In: TOML of a recording. Out: posts, prompts and notices; and, the other way, what a plugin gave as JSON.
 //! Never: more than recordings need.
 
+use crate::domain::Money;
 use crate::domain::{Json, Language};
 use crate::kinds::{
     Finding, Generation, Item, MessagePage, Notice, Outcome, Outgoing, Pause, Prompt, Receipt, Sample, SignalPage, StockPage,
 };
-use crate::domain::Money;
 use serde_json::{Map, json};
 
 fn text(map: &Json, key: &str) -> Option<String> {
