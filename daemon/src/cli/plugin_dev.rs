@@ -224,7 +224,8 @@ pub(super) fn shown(card: &Card) -> String {
     let (passed, failed, skipped) = card.counts();
     let memory = card.cases.iter().map(|case| case.memory).max().unwrap_or_default();
     let rest = if skipped == 0 { String::new() } else { format!(", {skipped} not tried") };
-    text.push_str(&format!("{passed} passed, {failed} failed{rest}; at most {} of memory\n", size(memory)));
+    let memory = if memory == 0 { String::new() } else { format!("; at most {} of memory", size(memory)) };
+    text.push_str(&format!("{passed} passed, {failed} failed{rest}{memory}\n"));
     text
 }
 

@@ -201,7 +201,14 @@ pub(super) fn merge(cases: &mut Vec<Case>, mut one: Case, what: &str) {
 
 /// What a remote says means nothing to a plugin that asks none.
 pub(super) fn unless_silent(scene: &Scene<'_>, found: Found) -> Found {
-    if scene.remote.seen().is_empty() { Found::Missing("It sends no request.".into()) } else { found }
+    match found {
+        Found::Wrong(seen) if scene.remote.seen().is_empty() => Found::Missing(format!("It sends no request. {seen}")),
+        found if scene.remote.seen().is_empty() => Found::Missing(match found {
+            Found::Missing(reason) => reason,
+            _ => "It sends no request.".into(),
+        }),
+        found => found,
+    }
 }
 
 /// Whether a call is tried again, and not before two minutes from now.
