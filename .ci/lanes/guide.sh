@@ -21,6 +21,6 @@ begin=$(date +%s)
   timeout 600 bash -euo pipefail -x "$work/commands" > "$work/out" 2>&1
 ) || { cat "$work/out" >&2; fail "a command of the guide does not work, or the guide takes more than ten minutes"; }
 took=$(($(date +%s) - begin))
-grep -q "^0 failed\|, 0 failed" "$work/out" || fail "no card was shown"
+grep -q ", 0 failed" "$work/out" || fail "no card was shown"
 tail -n 12 "$work/out" | grep -q "village-news" || { cat "$work/out" >&2; fail "the plugin is not in the list"; }
 echo "guide: ok, $((took / 60)) min $((took % 60)) s"

@@ -222,8 +222,10 @@ pub(super) fn shown(card: &Card) -> String {
         }
     }
     let (passed, failed, skipped) = card.counts();
+    let memory = card.cases.iter().map(|case| case.memory).max().unwrap_or_default();
     let rest = if skipped == 0 { String::new() } else { format!(", {skipped} not tried") };
-    text.push_str(&format!("{passed} passed, {failed} failed{rest}\n"));
+    let memory = if memory == 0 { String::new() } else { format!("; at most {} of memory", size(memory)) };
+    text.push_str(&format!("{passed} passed, {failed} failed{rest}{memory}\n"));
     text
 }
 
@@ -260,15 +262,12 @@ impl Project {
     pub(super) fn unsigned(&self) -> anyhow::Result<Vec<u8>> {
         let component = std::fs::read(&self.component)
             .with_context(|| format!("{} cannot be read. Build the plugin first: ./build.sh", self.component.display()))?;
-        let manifest = match std::fs::read_to_string(&self.manifest) {
-            Ok(text) => text,
-            // A package brings its manifest along.
-            Err(_) if package::read(component.clone()).is_ok() => return Ok(component),
-            Err(error) => {
-                let failed = format!("{} cannot be read. Name the manifest with --manifest", self.manifest.display());
-                return Err(anyhow::Error::new(error).context(failed));
-            }
-        };
+        // A package brings its manifest along.
+        if package::read(component.clone()).is_ok() {
+            return Ok(component);
+        }
+        let failed = || format!("{} cannot be read. Name the manifest with --manifest", self.manifest.display());
+        let manifest = std::fs::read_to_string(&self.manifest).with_context(failed)?;
         if let Err(problems) = manifest::parse(&manifest, &self.manifest) {
             bail!("{}", problems.iter().map(Problem::render).collect::<String>().trim_end());
         }
@@ -302,5 +301,62 @@ fn size(bytes: usize) -> String {
         format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
     } else {
         format!("{} KiB", bytes.div_ceil(1024))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    fn asked(folder: &Path, name: &str, language: &str) -> NewPlugin {
+        #[derive(Parser)]
+        struct Line {
+            #[command(flatten)]
+            new: NewPlugin,
+        }
+        let folder = folder.display().to_string();
+        Line::try_parse_from(["new", "source", name, "--lang", language, "--dir", &folder]).expect("the grammar holds").new
+    }
+
+    #[test]
+    fn a_project_is_written_once_and_never_over_another() {
+        let home = tempfile::tempdir().expect("a folder");
+        let folder = home.path().join("news");
+        let said = new(&asked(&folder, "news", "c"), false).expect("written");
+        assert!(said.text.contains("./build.sh") && said.text.contains("beffroi plugin pack"), "{}", said.text);
+        let mode =
+            std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(folder.join("build.sh")).expect("there").permissions());
+        assert_eq!(mode & 0o111, 0o111, "the build script can be run");
+        let again = new(&asked(&folder, "news", "rust"), false).expect_err("the folder is taken").to_string();
+        assert!(again.contains("not empty"), "{again}");
+    }
+
+    #[test]
+    fn a_name_is_one_that_every_language_takes() {
+        let home = tempfile::tempdir().expect("a folder");
+        for name in ["9lives", "Mon-reseau", "a_b", ""] {
+            assert!(new(&asked(&home.path().join("x"), name, "rust"), false).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_built_cannot_be_packed_and_the_sentence_says_how() {
+        let home = tempfile::tempdir().expect("a folder");
+        let folder = home.path().join("news");
+        new(&asked(&folder, "news", "javascript"), false).expect("written");
+        let project = Project::find(&folder, None).expect("a project");
+        let error = project.unsigned().expect_err("nothing is built").to_string();
+        assert!(error.contains("./build.sh"), "{error}");
+    }
+
+    #[test]
+    fn the_key_for_trying_is_made_once_and_is_the_authors_alone() {
+        let home = tempfile::tempdir().expect("a folder");
+        let one = own_key(home.path()).expect("made").publisher();
+        let mode =
+            std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(home.path().join(DEV_KEY)).expect("there").permissions());
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(own_key(home.path()).expect("read").publisher(), one);
     }
 }

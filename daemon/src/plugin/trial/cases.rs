@@ -40,10 +40,22 @@ pub(super) fn case(ability: &'static str, rule: &Rule, scene: &Scene<'_>, judge:
             format!("{} shows one.", scene.leaks()[0].url.replace(CANARY, "…")),
             "A plugin never holds a secret; it names a credential, and the host adds it.",
         ),
+        _ if scene.used().1 >= scene.stage.manifest.limits.log_lines as usize => failed(
+            "The log stays under its limit.",
+            format!("{} lines in one call.", scene.used().1),
+            "What is past the limit is dropped, and it may be what matters. The manifest may ask for more: [limits] log-lines.",
+        ),
         Found::Missing(reason) => Verdict::Skipped { reason },
         Found::Good => Verdict::Passed,
     };
-    Case { ability, name: rule.name.into(), verdict, requests: scene.remote.seen().len(), took: scene.took() }
+    Case {
+        ability,
+        name: rule.name.into(),
+        verdict,
+        requests: scene.remote.seen().len(),
+        memory: scene.used().0,
+        took: scene.took(),
+    }
 }
 
 /// How a call ended, in words.
@@ -179,6 +191,7 @@ pub(super) fn merge(cases: &mut Vec<Case>, mut one: Case, what: &str) {
         Some(known) => {
             known.took += one.took;
             known.requests += one.requests;
+            known.memory = known.memory.max(one.memory);
             if known.verdict == Verdict::Passed {
                 known.verdict = one.verdict;
             }
@@ -188,7 +201,14 @@ pub(super) fn merge(cases: &mut Vec<Case>, mut one: Case, what: &str) {
 
 /// What a remote says means nothing to a plugin that asks none.
 pub(super) fn unless_silent(scene: &Scene<'_>, found: Found) -> Found {
-    if scene.remote.seen().is_empty() { Found::Missing("It sends no request.".into()) } else { found }
+    match found {
+        Found::Wrong(seen) if scene.remote.seen().is_empty() => Found::Missing(format!("It sends no request. {seen}")),
+        found if scene.remote.seen().is_empty() => Found::Missing(match found {
+            Found::Missing(reason) => reason,
+            _ => "It sends no request.".into(),
+        }),
+        found => found,
+    }
 }
 
 /// Whether a call is tried again, and not before two minutes from now.

@@ -65,12 +65,16 @@ pub(super) fn all(stage: &Stage, cases: &mut Vec<Case>) {
     if stage.can("lookup") {
         lookup(stage, cases);
     }
+    // Identifiers belong to the service: only a recording knows one.
+    let recorded = stage.example("unpublish").and_then(|call| call.remote_id.clone());
+    let online = recorded.unwrap_or_else(|| "42".to_owned());
     if stage.can("unpublish") {
         for status in [404, 410] {
             let scene = stage.scene(Whom::All, Fate::status(status));
-            merge(cases, case("unpublish", &GONE, &scene, |s| must(s.unpublish("42"), Result::is_ok)), &status.to_string());
+            let one = case("unpublish", &GONE, &scene, |s| unless_silent(s, must(s.unpublish(&online), Result::is_ok)));
+            merge(cases, one, &status.to_string());
         }
-        changing(stage, "unpublish", cases, |scene| scene.unpublish("42").map(|answer| (answer, None)), false);
+        changing(stage, "unpublish", cases, |scene| scene.unpublish(&online).map(|answer| (answer, None)), false);
     }
     if stage.can("metrics") {
         let ids = ["42".to_owned(), "43".to_owned()];
@@ -206,7 +210,7 @@ fn not_blindly<T: std::fmt::Debug>(scene: &Scene<'_>, again: &Scene<'_>, call: &
     let Some(write) = last(scene) else {
         let unknown = scene.remote.unknown();
         let why = if unknown.is_empty() {
-            "It sends nothing that changes something.".into()
+            format!("It sends nothing that changes something. {}", told(&answer))
         } else {
             format!("No recording answers {}.", unknown.join(", "))
         };
@@ -243,7 +247,9 @@ fn steady(stage: &Stage, ability: &'static str, cases: &mut Vec<Case>, call: imp
 fn lookup(stage: &Stage, cases: &mut Vec<Case>) {
     let post = example(stage);
     let look = |scene: &Scene<'_>| {
-        let prepared = scene.prepared(DELIVERY, &post)?.unwrap_or(None);
+        // The handle comes from a good day.
+        let quiet = stage.scene(Whom::Nobody, Fate::NotSent);
+        let prepared = quiet.prepared(DELIVERY, &post)?.unwrap_or(None);
         scene.find(DELIVERY, &post, prepared.as_deref())
     };
     let recorded = stage.example("find").cloned();
@@ -259,7 +265,10 @@ fn lookup(stage: &Stage, cases: &mut Vec<Case>) {
     for (what, fate) in blind.into_iter().chain(senseless) {
         let scene = stage.scene(Whom::All, fate);
         let one = case("lookup", &UNPROVEN, &scene, |scene| {
-            must(look(scene), |answer| !is_defect(answer) && !matches!(answer, Ok(Finding::Absent | Finding::Online(_))))
+            let so = |answer: &Result<Finding, KindError>| {
+                !is_defect(answer) && !matches!(answer, Ok(Finding::Absent | Finding::Online(_)))
+            };
+            unless_silent(scene, must(look(scene), so))
         });
         merge(cases, one, what);
     }

@@ -60,6 +60,8 @@ pub struct Case {
     pub verdict: Verdict,
     /// Requests sent.
     pub requests: usize,
+    /// The most bytes of memory that a call had.
+    pub memory: usize,
     /// How long it took, by the wall.
     #[serde(rename = "millis", serialize_with = "millis")]
     pub took: Duration,
@@ -96,7 +98,8 @@ impl Card {
     }
 }
 
-/// Tries a package. `project` is where its recordings lie; `cache` keeps it compiled from one trial to the next; `table` is what the desk offers.
+/// Tries a package. `project` is where its recordings lie; `cache` keeps it compiled from one trial to the next; `table` is what the
+/// desk offers.
 ///
 /// # Errors
 /// A sentence: it is no plugin, or a recording cannot be read.

@@ -32,7 +32,14 @@ fn one(stage: &Stage, recording: &Recording) -> Case {
             why: format!("{} is what its author promises.", recording.file.display()),
         },
     };
-    Case { ability: "recording", name: recording.name.clone(), verdict, requests: scene.remote.seen().len(), took: scene.took() }
+    Case {
+        ability: "recording",
+        name: recording.name.clone(),
+        verdict,
+        requests: scene.remote.seen().len(),
+        memory: scene.used().0,
+        took: scene.took(),
+    }
 }
 
 /// What is wrong with one call.

@@ -13,7 +13,7 @@ use crate::kinds::{
     Preparation, Prompt, Receipt, Sample, SignalPage, Source, StockPage,
 };
 use crate::network::Request;
-use crate::plugin::bridge::{Bridge, PluginWorkflow, Trigger, WorkflowFailure};
+use crate::plugin::bridge::{Bridge, PluginWorkflow, Records, Trigger, WorkflowFailure};
 use crate::plugin::host::{Duty, Host, Loaded};
 use crate::plugin::manifest::Manifest;
 use crate::plugin::package::Package;
@@ -25,7 +25,7 @@ use crate::secrets::{Secrets, Sources};
 use crate::store::{Mode, Store};
 use serde_json::json;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// Monday 5 January 2026, eight in the morning in Paris.
@@ -54,6 +54,7 @@ pub(super) struct Scene<'s> {
     pub(super) keep: Keep,
     now: Timestamp,
     settings: Json,
+    records: Arc<Records>,
     began: Duration,
 }
 
@@ -119,6 +120,7 @@ impl Stage {
             keep: Keep::default(),
             now,
             settings,
+            records: Arc::default(),
             began: self.clock.monotonic(),
         }
     }
@@ -166,7 +168,7 @@ impl Scene<'_> {
             now: self.now,
             zone: Zone::Europe__Paris,
             language: super::language(),
-            records: None,
+            records: Some(self.records.clone()),
         })
     }
 
@@ -189,6 +191,12 @@ impl Scene<'_> {
 
     pub(super) fn took(&self) -> Duration {
         self.stage.clock.monotonic().saturating_sub(self.began)
+    }
+
+    /// The most bytes of memory that a call had, and the most lines it logged.
+    pub(super) fn used(&self) -> (usize, usize) {
+        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        records.iter().fold((0, 0), |(memory, lines), r| (memory.max(r.used.memory), lines.max(r.lines.len())))
     }
 
     /// Requests that show a secret where only the host may put it.
