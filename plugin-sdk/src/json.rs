@@ -63,5 +63,13 @@ pub fn to_string(value: &(impl Write + ?Sized)) -> Result<String, Error> {
     value.write()
 }
 
+impl std::str::FromStr for Value {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        read::document(text.as_bytes())
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -249,6 +249,7 @@ impl<N: AsRef<str>, T: ToValue> ToValue for BTreeMap<N, T> {
 /// Writes JSON down in code: `json!({ "text": post.text, "tags": [tag, "bread"], "reply": null })`.
 ///
 /// What stands in it are texts, numbers, truths, values, and lists and options of them; see [`ToValue`](crate::json::ToValue).
+/// A name is a literal, a variable, or anything else in parentheses.
 #[macro_export]
 macro_rules! json {
     (null) => { $crate::json::Value::Null };

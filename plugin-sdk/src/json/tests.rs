@@ -87,7 +87,7 @@ fn any_text_survives_writing_and_reading() {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             text.push_str(pieces[(seed >> 33) as usize % pieces.len()]);
         }
-        let value = json!({ text.clone(): [text.as_str()] });
+        let value = json!({ text: [text.as_str()] });
         assert_eq!(read(&value.to_string()), Ok(value.clone()));
         let theirs: serde_json::Value = serde_json::from_str(&value.to_string()).expect("JSON");
         assert_eq!(theirs[&text][0].as_str(), Some(text.as_str()));
