@@ -18,7 +18,7 @@ const ALL: &str = "[\"/*\"]";
 /// Granted by the owner's setting.
 pub(crate) fn granted(url: &str) -> Setup {
     Setup {
-        manifest: address("service") + &place("setting:service", BOTH, ALL),
+        manifest: address("service") + &*place("setting:service", BOTH, ALL),
         settings: json!({ "service": url }),
         ..Setup::default()
     }
@@ -258,7 +258,7 @@ fn redirect_granted(bench: &mut Bench, name: &str) -> Seen {
     let inside = format!("https://127.0.0.1:{}", treasure.port());
     let server = Server::saying(redirect(302, &inside));
     let setup = Setup {
-        manifest: address("service") + &address("inside") + &place("setting:service", BOTH, ALL) + &place("setting:inside", BOTH, ALL),
+        manifest: address("service") + &*address("inside") + &*place("setting:service", BOTH, ALL) + &*place("setting:inside", BOTH, ALL),
         settings: json!({ "service": server.url(""), "inside": inside }),
         ..Setup::default()
     };

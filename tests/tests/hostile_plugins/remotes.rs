@@ -34,7 +34,7 @@ fn with_token(server: &Server, kind: &str) -> Setup {
          reason = {{ fr = \"essai\", en = \"test\" }}\n\n"
     );
     let base = granted(&server.url(""));
-    Setup { manifest: base.manifest + &credential, ..base }
+    Setup { manifest: base.manifest + &*credential, ..base }
 }
 
 /// Sends these requests with a token to a server that answers with all it was sent. What it says back must not hold the secret.
@@ -169,7 +169,7 @@ pub(crate) const CASES: &[Case] = &[
             let (server, other) = (Server::saying(ok("")), Server::saying(ok("")));
             let base = with_token(&server, "kind = \"bearer\"");
             let setup = Setup {
-                manifest: base.manifest + &address("other") + &place("setting:other", "[\"GET\"]", "[\"/*\"]"),
+                manifest: base.manifest + &*address("other") + &*place("setting:other", "[\"GET\"]", "[\"/*\"]"),
                 settings: json!({ "service": server.url(""), "other": other.url("") }),
                 ..Setup::default()
             };
@@ -184,7 +184,7 @@ pub(crate) const CASES: &[Case] = &[
             let server = Server::saying(to);
             let base = with_token(&server, "kind = \"bearer\"");
             let setup = Setup {
-                manifest: base.manifest + &address("other") + &place("setting:other", "[\"GET\"]", "[\"/*\"]"),
+                manifest: base.manifest + &*address("other") + &*place("setting:other", "[\"GET\"]", "[\"/*\"]"),
                 settings: json!({ "service": server.url(""), "other": other.url("") }),
                 ..Setup::default()
             };
