@@ -6,9 +6,9 @@
 use super::Said;
 use super::caller::own_language;
 use crate::domain::PluginName;
+use crate::plugin::manifest;
 use crate::plugin::package::{self, SigningKey};
 use crate::plugin::rights::question;
-use crate::plugin::manifest;
 use crate::plugin::template::{self, Kind, Tongue};
 use crate::problem::Problem;
 use anyhow::{Context, bail};
@@ -59,7 +59,10 @@ pub(super) fn new(ask: &NewPlugin, as_json: bool) -> anyhow::Result<Said> {
             && text.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
     };
     if !good(&ask.name) {
-        bail!("\"{}\" cannot name a plugin. Use small letters without accents, digits and \"-\", and begin with a letter.", ask.name);
+        bail!(
+            "\"{}\" cannot name a plugin. Use small letters without accents, digits and \"-\", and begin with a letter.",
+            ask.name
+        );
     }
     let name = PluginName::parse(&ask.name)?;
     let sdk = ask.sdk.as_ref().map(|path| {
@@ -81,7 +84,13 @@ pub(super) fn new(ask: &NewPlugin, as_json: bool) -> anyhow::Result<Said> {
     let readme = files.iter().find(|file| file.path == Path::new("README.md"));
     let readme = readme.map(|file| String::from_utf8_lossy(&file.bytes).into_owned()).unwrap_or_default();
     let steps: String = readme.lines().filter(|line| line.starts_with("    ")).map(|line| format!("{line}\n")).collect();
-    Ok(Said::good(format!("{} holds {name}, a {} in {}. Go on there:\n\n    cd {}\n{steps}", folder.display(), ask.kind.word(), ask.lang.word(), folder.display())))
+    Ok(Said::good(format!(
+        "{} holds {name}, a {} in {}. Go on there:\n\n    cd {}\n{steps}",
+        folder.display(),
+        ask.kind.word(),
+        ask.lang.word(),
+        folder.display()
+    )))
 }
 
 fn write_new(path: &Path, bytes: &[u8], executable: bool) -> anyhow::Result<()> {
@@ -178,9 +187,8 @@ impl Project {
 
     /// The component with its manifest in it.
     pub(super) fn unsigned(&self) -> anyhow::Result<Vec<u8>> {
-        let component = std::fs::read(&self.component).with_context(|| {
-            format!("{} cannot be read. Build the plugin first: ./build.sh", self.component.display())
-        })?;
+        let component = std::fs::read(&self.component)
+            .with_context(|| format!("{} cannot be read. Build the plugin first: ./build.sh", self.component.display()))?;
         let manifest = match std::fs::read_to_string(&self.manifest) {
             Ok(text) => text,
             // A package brings its manifest along.
@@ -219,5 +227,9 @@ fn own_key(folder: &Path) -> anyhow::Result<SigningKey> {
 }
 
 fn size(bytes: usize) -> String {
-    if bytes >= 1 << 20 { format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)) } else { format!("{} KiB", bytes.div_ceil(1024)) }
+    if bytes >= 1 << 20 {
+        format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+    } else {
+        format!("{} KiB", bytes.div_ceil(1024))
+    }
 }

@@ -5,7 +5,7 @@
 
 use super::caller::{Caller, own_language, part};
 use super::offline::document;
-use super::{Config, PluginCommand, Said, user, plugin_dev};
+use super::{Config, PluginCommand, Said, plugin_dev, user};
 use crate::admin::words::moment_of;
 use crate::clock::{Clock, SystemClock};
 use crate::config;

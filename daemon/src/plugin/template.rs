@@ -98,14 +98,21 @@ pub fn project(kind: Kind, tongue: Tongue, name: &PluginName, sdk: Option<&Path>
     };
     let mut files = Vec::new();
     let folder = |parts: [&str; 2]| TEMPLATES.get_dir(format!("{}/{}", parts[0], parts[1]));
-    for dir in [folder(["shared", kind.word()]), folder([tongue.word(), "all"]), folder([tongue.word(), kind.word()])].into_iter().flatten() {
+    for dir in [folder(["shared", kind.word()]), folder([tongue.word(), "all"]), folder([tongue.word(), kind.word()])]
+        .into_iter()
+        .flatten()
+    {
         collect(dir, dir.path(), Path::new(""), Some(&words), &mut files);
     }
     if tongue == Tongue::Rust {
         // The SDK brings the contract along and writes its own worlds.
         files.retain(|file| file.path != Path::new("world.wit"));
         if sdk.is_none() {
-            files.push(ProjectFile { path: "sdk/Cargo.toml".into(), bytes: standalone(SDK_MANIFEST).into_bytes(), executable: false });
+            files.push(ProjectFile {
+                path: "sdk/Cargo.toml".into(),
+                bytes: standalone(SDK_MANIFEST).into_bytes(),
+                executable: false,
+            });
             collect(&SDK, SDK.path(), Path::new("sdk/src"), None, &mut files);
             collect(&CONTRACT, CONTRACT.path(), Path::new("sdk/wit"), None, &mut files);
         }
@@ -208,7 +215,10 @@ mod tests {
                 let what = format!("{} in {}", kind.word(), tongue.word());
                 let has = |path: &str| files.iter().any(|f| f.path == Path::new(path));
                 assert!(has("beffroi-plugin.toml") && has("README.md") && has("build.sh") && has(".gitignore"), "{what}");
-                assert!(files.iter().any(|f| f.path.starts_with("tests") && f.path.extension().is_some_and(|e| e == "toml")), "{what}");
+                assert!(
+                    files.iter().any(|f| f.path.starts_with("tests") && f.path.extension().is_some_and(|e| e == "toml")),
+                    "{what}"
+                );
                 assert!(files.iter().any(|f| f.path.ends_with("plugin.wit")), "{what}: the contract comes along");
                 assert!(files.windows(2).all(|pair| pair[0].path != pair[1].path), "{what}: a path twice");
                 for file in &files {

@@ -18,7 +18,6 @@ impl Plugin for Guest {
 }
 
 #[derive(Deserialize)]
-#[serde(crate = "beffroi_plugin::serde")]
 struct Asked {
     function: String,
     #[serde(default)]
