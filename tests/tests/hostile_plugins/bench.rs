@@ -156,7 +156,6 @@ pub(crate) struct Bench {
     store: Arc<Store>,
     current: Arc<Current>,
     clock: Arc<dyn Clock>,
-    pub(crate) secrets: Arc<Secrets>,
     pub(crate) plugins: Plugins,
     keep: Keep,
     good: PluginUse,
@@ -173,10 +172,10 @@ impl Bench {
         secret(&folder.join("other-token"), "the-secret-of-somebody-else");
         let sources = Sources { credentials: None, folder, environment: Arc::new(|_| None) };
         let secrets = Arc::new(Secrets::new(store.clone(), clock.clone(), sources, &world.path("")));
-        let host = Host::new(beffroi::daemon::functions(), Some(compiled()), Some(store.clone()), Some(secrets.clone()));
+        let host = Host::new(beffroi::daemon::functions(), Some(compiled()), Some(store.clone()), Some(secrets));
         let plugins = Plugins::new(Arc::new(host), store.clone(), current.clone(), clock.clone());
         let good = used("good", "feed:good", json!({ "orders": json!({ "do": "say", "text": "Bonjour" }).to_string() }));
-        let bench = Self { world, store, current, clock, secrets, plugins, keep: Keep::default(), good };
+        let bench = Self { world, store, current, clock, plugins, keep: Keep::default(), good };
         bench.put("good", "", &BYTES).expect("the good plugin is one");
         bench
     }

@@ -49,6 +49,11 @@ impl AtDesk {
     }
 }
 
+/// There is no desk in this call.
+#[derive(Debug, thiserror::Error)]
+#[error("only a workflow's run is at a desk")]
+pub(super) struct Elsewhere;
+
 /// The desk ends the run.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -101,7 +106,7 @@ fn at_desk(inside: &mut Inside) -> wasmtime::Result<&mut AtDesk> {
             at.tell(&lines);
             Ok(at)
         }
-        None => Err(wasmtime::Error::msg("only a workflow's run is at a desk")),
+        None => Err(wasmtime::Error::new(Elsewhere)),
     }
 }
 
