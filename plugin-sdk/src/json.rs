@@ -55,6 +55,14 @@ pub fn from_str<T: DeserializeOwned + 'static>(text: &str) -> Result<T, Error> {
     from_slice(text.as_bytes())
 }
 
+/// A value as a type of the plugin's own.
+///
+/// # Errors
+/// When it does not fit.
+pub fn from_value<T: DeserializeOwned + 'static>(value: Value) -> Result<T, Error> {
+    from_str(&value.compact())
+}
+
 /// Writes a value, or a type of the plugin's own, without spaces.
 ///
 /// # Errors

@@ -115,7 +115,7 @@ fn by_itself(world: &mut World, function: &str, arguments: &Value) -> Option<Res
 
 /// A scripted answer as the type that the function gives.
 pub(crate) fn typed<T: DeserializeOwned + 'static>(function: &str, answer: Value) -> Result<T, String> {
-    Ok(json::from_str(&answer.to_string()).unwrap_or_else(|e| panic!("the scripted answer of {function} does not fit: {e}")))
+    Ok(json::from_value(answer).unwrap_or_else(|e| panic!("the scripted answer of {function} does not fit: {e}")))
 }
 
 pub(crate) fn step_begin(name: &str) -> Result<Option<String>, String> {

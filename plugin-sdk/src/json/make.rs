@@ -30,7 +30,8 @@ macro_rules! numbers {
 
             impl PartialEq<$kind> for Value {
                 fn eq(&self, other: &$kind) -> bool {
-                    *self == Value::from(*other)
+                    let digits: fn($wide) -> Digits = $digits;
+                    self.as_number().is_some_and(|number| number.0 == digits(*other as $wide))
                 }
             }
         )*

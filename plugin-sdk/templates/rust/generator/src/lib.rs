@@ -38,7 +38,7 @@ impl Plugin for Generator {
 
 impl Generate for Generator {
     fn generate(prompt: &Prompt) -> Result<Generation, Error> {
-        let facts: Value = prompt.facts.iter().map(|fact| (fact.name.as_str(), fact.value.as_str())).collect();
+        let facts: Value = prompt.facts.iter().map(|fact| (fact.name.clone(), fact.value.clone())).collect();
         let question = json!({
             "instructions": prompt.instructions, "task": prompt.task, "facts": facts, "variants": prompt.variants,
             "max_characters": prompt.max_characters, "language": prompt.language,
