@@ -116,7 +116,7 @@ impl Bridge {
         together.waited.set(together.waited.get() + done.used.waited);
         match done.answer {
             Ok(Ok(answer)) => {
-                let answer = read(answer).map_err(|odd| self.odd(call, &odd))?;
+                let answer = read(answer).map_err(|odd| self.odd(call, "plugin-answer", &odd))?;
                 call.keep.add(done.written);
                 Ok(answer)
             }
@@ -139,14 +139,14 @@ impl Bridge {
     }
 
     /// An answer that no plugin should give is a defect.
-    fn odd(&self, call: &Call<'_>, odd: &Odd) -> KindError {
+    fn odd(&self, call: &Call<'_>, code: &str, odd: &Odd) -> KindError {
         let (plugin, Odd { fr, en }) = (self.plugin(), odd);
         let text = call.language.pick(
             format!("Le plugin {plugin} {fr}. C'est un défaut du plugin\u{a0}: signalez-le à son auteur."),
             format!("The plugin {plugin} {en}. This is a defect of the plugin: tell its author."),
         );
         self.ward.defect(&text, call.now, call.language);
-        KindError::Internal(Failure::new("plugin-answer", text))
+        KindError::Internal(Failure::new(code, text))
     }
 
     /// Calls the plugin and leaves a record.
@@ -452,7 +452,7 @@ impl Catalog for Bridge {
 
 impl Bridge {
     fn endless(&self, call: &Call<'_>, en: &str, fr: &str) -> KindError {
-        self.odd(call, &Odd { fr: format!("{fr} de son catalogue"), en: format!("{en} of its catalog") })
+        self.odd(call, "plugin-pages", &Odd { fr: format!("{fr} de son catalogue"), en: format!("{en} of its catalog") })
     }
 }
 
