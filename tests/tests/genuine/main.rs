@@ -43,10 +43,10 @@ fn snac2_at_work() {
 }
 
 /// Works, writes down what was secret on the way, and ends like a kill: whatever is on disk then stays as it is.
-fn at_work(work: fn(&Path) -> Vec<String>) {
+fn at_work(work: fn(&Path) -> (house::House, Vec<String>)) {
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
     beffroi::service::start_log(tracing::Level::TRACE);
-    let secrets = work(&folder.join("house"));
+    let (_house, secrets) = work(&folder.join("house"));
     fs::write(folder.join(SECRETS), secrets.join("\n")).expect("written");
     println!("the work is done");
     std::process::exit(0);
@@ -64,7 +64,6 @@ fn works_and_hides(work: &str) {
         .args([work, "--ignored", "--exact", "--nocapture"])
         .env(FOLDER, folder.path())
         .env("BEFFROI_LOG", "trace")
-        .env("RUST_BACKTRACE", "1")
         .stdout(file.try_clone().expect("a second handle"))
         .stderr(file)
         .status()

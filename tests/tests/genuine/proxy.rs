@@ -199,8 +199,8 @@ impl Inner {
         match fate {
             Fate::Through => {
                 let (answer, closed) = self.ask(request)?;
+                self.answered(number, answer.clone());
                 client.write_all(&answer)?;
-                self.answered(number, answer);
                 return Ok(!closed);
             }
             Fate::CutRequest(bytes) => {
@@ -222,8 +222,8 @@ impl Inner {
             }
             Fate::CutAnswer(bytes) | Fate::Stall(bytes) => {
                 let (answer, _) = self.ask(request)?;
+                self.answered(number, answer.clone());
                 client.write_all(&answer[..bytes.min(answer.len().saturating_sub(1))])?;
-                self.answered(number, answer);
                 if matches!(fate, Fate::Stall(_)) {
                     client.set_read_timeout(Some(Duration::from_millis(150)))?;
                     // Nothing more comes: the daemon waits for the answer.

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-const POSTS: usize = 120;
+const POSTS: usize = 110;
 const STATUSES: &str = "/api/v1/statuses";
 
 struct Server {
@@ -50,8 +50,8 @@ fn post(text: &str) -> Json {
     json!({ "text": text, "account": "one", "expires": "7d" })
 }
 
-/// Does all of it; gives what was secret.
-pub(crate) fn work(folder: &Path) -> Vec<String> {
+/// Does all of it; gives the daemon as it stands, and what was secret.
+pub(crate) fn work(folder: &Path) -> (House, Vec<String>) {
     let clock = Arc::new(SimClock::new(house::now()));
     let server = Server::open();
     let proxy = Proxy::new(port(&server.url), clock.clone(), seed());
@@ -63,7 +63,7 @@ pub(crate) fn work(folder: &Path) -> Vec<String> {
     everything_a_post_can_be(&house, &server);
     let wrong = a_refused_token_waits_for_the_owner(&house, &server);
     every_post_exactly_once(&house, &server, &proxy);
-    vec![server.token, wrong]
+    (house, vec![server.token, wrong])
 }
 
 fn everything_a_post_can_be(house: &House, server: &Server) {

@@ -44,7 +44,8 @@ fn carry_out(table: &str) {
         let Seen { end, sentence } = (case.act)(&mut bench, case.name);
         let took = started.elapsed();
         println!("{:<32} {:>6} ms  {end:?}: {}", case.name, took.as_millis(), shown(&sentence));
-        let mut say = |what: String| wrong.push(format!("{} ({}; must be stopped by: {}): {what}", case.name, case.what, case.rule));
+        let mut say =
+            |what: String| wrong.push(format!("{} ({}; must be stopped by: {}): {what}", case.name, case.what, case.rule));
         if took > BOUND {
             say(format!("took {took:?}"));
         }
