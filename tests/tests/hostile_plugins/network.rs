@@ -468,9 +468,8 @@ fn rebinding(bench: &mut Bench, name: &str) -> Seen {
     let first = Server::saying(ok("bait"));
     let second = Server::at("127.0.0.2", first.port(), |_, _, stream| drop(std::io::Write::write_all(stream, &ok("treasure"))));
     let asked = Arc::new(AtomicUsize::new(0));
-    let count = asked.clone();
     let lookup: Lookup = Arc::new(move |_| {
-        let ip = if count.fetch_add(1, Ordering::SeqCst) == 0 { [127, 0, 0, 1] } else { [127, 0, 0, 2] };
+        let ip = if asked.fetch_add(1, Ordering::SeqCst) == 0 { [127, 0, 0, 1] } else { [127, 0, 0, 2] };
         Box::pin(std::future::ready(Ok(vec![SocketAddr::from((ip, 0))])))
     });
     let port = first.port();
