@@ -2,6 +2,8 @@
 # The channels against genuine servers: Bluesky's own, and one that resembles Mastodon. The first time installs them.
 set -euo pipefail
 servers=$PWD/.ci/servers
+# In memory where there is room: thousands of small commits are nothing that a disk need prove here.
+[ ! -w /dev/shm ] || export TMPDIR=/dev/shm
 work=$(mktemp -d)
 cleanup() {
   "$servers/bluesky.sh" stop "$work/bluesky" || true

@@ -48,10 +48,11 @@ case ${1:-} in
     rm -rf "$data/snac"
     # What it asks, in order: address, port, host name, path, mail of the administrator.
     printf '%s\n' 127.0.0.1 "$3" "127.0.0.1:$3" '' admin@example.test | "$snac" init "$data/snac" > "$data/log" 2>&1
+    # Threads that wait for the outside, which there is none of here, must not keep requests waiting.
     python3 - "$data/snac/server.json" <<'PY'
 import json, sys
 path = sys.argv[1]
-settings = json.load(open(path)) | {"protocol": "http", "short_description": "A server for tests."}
+settings = json.load(open(path)) | {"protocol": "http", "short_description": "A server for tests.", "num_threads": 24}
 json.dump(settings, open(path, "w"), indent=2)
 PY
     setsid "$snac" httpd "$data/snac" >> "$data/log" 2>&1 < /dev/null &
