@@ -4,6 +4,7 @@
 #   bluesky.sh install                    into the cache, quiet when it is there
 #   bluesky.sh start DATA PORT PLC_PORT   installs if need be, starts empty, returns when it answers
 #   bluesky.sh account PORT HANDLE        makes an account such as atelier-17.test; prints {"did", "handle", "password"}
+#   bluesky.sh ahead DATA MILLISECONDS    from now on its clock is this far ahead of the machine's
 #   bluesky.sh stop DATA
 #
 # RATE_LIMITS=1 at the start turns the server's own limits on (30 logins in five minutes, 3000 requests in five minutes).
@@ -62,9 +63,21 @@ app = call("createAppPassword", {"name": "beffroi"}, made["accessJwt"])
 print(json.dumps({"did": made["did"], "handle": made["handle"], "password": app["password"]}))
 PY
     ;;
+  ahead)
+    [ $# = 3 ] || fail "say: bluesky.sh ahead DATA MILLISECONDS"
+    running "$2" || fail "no server runs on $2"
+    rm -f "$2/pds.ahead.done"
+    printf %s "$3" > "$2/pds.ahead"
+    kill -USR2 "$(cat "$2/pid")"
+    for _ in $(seq 200); do
+      [ "$(cat "$2/pds.ahead.done" 2> /dev/null)" != "$3" ] || exit 0
+      sleep 0.02
+    done
+    fail "the server did not set its clock; see $2/log"
+    ;;
   stop)
     [ $# = 2 ] || fail "say: bluesky.sh stop DATA"
     stop "$2"
     ;;
-  *) fail "say: bluesky.sh install | start DATA PORT PLC_PORT | account PORT HANDLE | stop DATA" ;;
+  *) fail "say: bluesky.sh install | start DATA PORT PLC_PORT | account PORT HANDLE | ahead DATA MILLISECONDS | stop DATA" ;;
 esac

@@ -87,6 +87,13 @@ impl Reach {
                 url.path()
             ));
         };
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(format!(
+                "The plugin {of} may not call an address of the kind {}: it may only use https. Use an address that starts with \
+                 https://.",
+                url.scheme()
+            ));
+        }
         if url.scheme() != "https" && !self.places.iter().any(|p| p.plain && p.names(url)) {
             return Err(format!(
                 "The plugin {of} may not call {host} by {}: it may only use https, where nobody on the way reads along. Plain \

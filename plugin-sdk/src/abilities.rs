@@ -220,6 +220,6 @@ macro_rules! __ability {
             has_ability::<$plugin>();
         };
         #[cfg(target_family = "wasm")]
-        $crate::bindings::$module::$export!($plugin with_types_in $crate::bindings::$module);
+        $crate::bindings::$module::$export!($plugin with_types_in $crate::bindings::glue::$module);
     };
 }

@@ -41,6 +41,9 @@ mod host {
 }
 pub use host::beffroi::plugin as contract;
 
+#[cfg(target_family = "wasm")]
+pub mod glue;
+
 /// One world with one export. What speaks of posts shares their types, too.
 macro_rules! ability {
     ($ability:ident, $world:literal, $inline:literal, $export:literal, $path:literal $(, $interface:literal = $module:ident)*) => {

@@ -78,6 +78,7 @@ pub mod log {
 /// What the owner filled in.
 pub mod settings {
     use crate::error::pick;
+    use crate::json;
     use crate::values::Error;
     use crate::wire;
     use serde::de::DeserializeOwned;
@@ -86,8 +87,8 @@ pub mod settings {
     ///
     /// # Errors
     /// `Internal` with the code `settings` when type and manifest do not agree.
-    pub fn get<T: DeserializeOwned>() -> Result<T, Error> {
-        serde_json::from_slice(wire::settings::get().as_bytes()).map_err(|e| {
+    pub fn get<T: DeserializeOwned + 'static>() -> Result<T, Error> {
+        json::from_slice(wire::settings::get().as_bytes()).map_err(|e| {
             Error::internal(
                 "settings",
                 pick(
@@ -103,9 +104,9 @@ pub mod settings {
 /// A small store, private to this plugin and to what the call is for. Writes take effect if the call succeeds.
 pub mod state {
     use crate::error::pick;
+    use crate::json;
     use crate::values::Error;
     use crate::wire;
-    use serde::Serialize;
     use serde::de::DeserializeOwned;
 
     /// Reads a value, one that this call wrote included.
@@ -135,19 +136,19 @@ pub mod state {
     ///
     /// # Errors
     /// `Internal` with the code `state` when what is there is something else.
-    pub fn get_json<T: DeserializeOwned>(key: &str) -> Result<Option<T>, Error> {
-        get(key).map(|bytes| serde_json::from_slice(&bytes).map_err(|e| unreadable(key, &e))).transpose()
+    pub fn get_json<T: DeserializeOwned + 'static>(key: &str) -> Result<Option<T>, Error> {
+        get(key).map(|bytes| json::from_slice(&bytes).map_err(|e| unreadable(key, &e))).transpose()
     }
 
     /// Writes a value as JSON.
     ///
     /// # Errors
     /// As [`set`], and when the value cannot be written as JSON.
-    pub fn set_json(key: &str, value: &impl Serialize) -> Result<(), Error> {
-        set(key, serde_json::to_vec(value).map_err(|e| unreadable(key, &e))?)
+    pub fn set_json(key: &str, value: &impl json::Write) -> Result<(), Error> {
+        set(key, json::to_string(value).map_err(|e| unreadable(key, &e))?)
     }
 
-    fn unreadable(key: &str, cause: &serde_json::Error) -> Error {
+    fn unreadable(key: &str, cause: &json::Error) -> Error {
         Error::internal(
             "state",
             pick(

@@ -7,10 +7,9 @@
 //! `desk::feeds_fresh(json!({ "limit": 5 }))`.
 
 use crate::error::pick;
+use crate::json::{self, Value, Write};
 use crate::values::Error;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 /// Does a piece of work once in a run: what it gave at an earlier attempt is given again.
 ///
@@ -18,9 +17,9 @@ use serde_json::Value;
 ///
 /// # Errors
 /// The work's own error, and `Internal` when the answer cannot be kept or read again.
-pub fn step<T: Serialize + DeserializeOwned>(name: &str, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+pub fn step<T: Write + DeserializeOwned + 'static>(name: &str, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     if let Some(kept) = raw::step_begin(name).map_err(|e| refused("step-begin", e))? {
-        return serde_json::from_str(&kept).map_err(|e| defect(&e));
+        return json::from_str(&kept).map_err(|e| defect(&e));
     }
     let answer = match work() {
         Ok(answer) => answer,
@@ -29,7 +28,7 @@ pub fn step<T: Serialize + DeserializeOwned>(name: &str, work: impl FnOnce() -> 
             return Err(error);
         }
     };
-    let text = match serde_json::to_string(&answer) {
+    let text = match json::to_string(&answer) {
         Ok(text) => text,
         Err(e) => {
             raw::step_fail(name);
@@ -45,7 +44,7 @@ fn refused(function: &str, message: String) -> Error {
     Error::reject(format!("desk-{function}"), message)
 }
 
-fn defect(cause: &serde_json::Error) -> Error {
+fn defect(cause: &json::Error) -> Error {
     let text = pick(
         "Ce module n'a pas pu lire ou écrire une valeur. Signalez-le à son auteur.",
         "This plugin could not read or write a value. Report it to its author.",
@@ -53,18 +52,18 @@ fn defect(cause: &serde_json::Error) -> Error {
     Error::internal("json", text).with("detail", cause.to_string())
 }
 
-fn write(value: impl Serialize) -> Result<String, Error> {
-    serde_json::to_string(&value).map_err(|e| defect(&e))
+fn write(value: impl Write) -> Result<String, Error> {
+    json::to_string(&value).map_err(|e| defect(&e))
 }
 
-fn write_unless_null(value: impl Serialize) -> Result<Option<String>, Error> {
+fn write_unless_null(value: impl Write) -> Result<Option<String>, Error> {
     write(value).map(|text| if text == "null" { None } else { Some(text) })
 }
 
 /// A parameter of the contract in Rust: as the plugin gives it, as it travels, and as the fake host notes it.
 macro_rules! parameter {
-    (type json) => { impl Serialize };
-    (type maybe_json) => { impl Serialize };
+    (type json) => { impl Write };
+    (type maybe_json) => { impl Write };
     (type text) => { &str };
     (type maybe_text) => { Option<&str> };
     (type whole) => { i64 };
@@ -75,9 +74,9 @@ macro_rules! parameter {
     (raw json) => { &str };
     (raw maybe_json) => { Option<&str> };
     (raw $other:ident) => { parameter!(type $other) };
-    (note json $name:ident) => { serde_json::from_str($name).unwrap_or_default() };
-    (note maybe_json $name:ident) => { $name.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default() };
-    (note $other:ident $name:ident) => { serde_json::Value::from($name) };
+    (note json $name:ident) => { crate::json::from_str($name).unwrap_or_default() };
+    (note maybe_json $name:ident) => { $name.and_then(|text| crate::json::from_str(text).ok()).unwrap_or_default() };
+    (note $other:ident $name:ident) => { crate::json::Value::from($name) };
 }
 
 /// An answer of the contract in Rust, in the same places.
@@ -89,7 +88,7 @@ macro_rules! answer {
         $other
     };
     (read json $answer:ident) => {
-        serde_json::from_str(&$answer).map_err(|e| defect(&e))
+        json::from_str(&$answer).map_err(|e| defect(&e))
     };
     (read $other:tt $answer:ident) => {
         Ok($answer)

@@ -15,8 +15,8 @@
 
 use crate::bindings::contract::http::{Header, HttpError};
 use crate::bindings::contract::log::Level;
+use crate::json::{self, Map, Value};
 use crate::values::{Asset, Attribute};
-use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
@@ -176,7 +176,7 @@ impl Host {
             time_left: 30_000,
             time_zone: "Europe/Paris".to_owned(),
             language: "fr".to_owned(),
-            settings: Value::Object(serde_json::Map::new()),
+            settings: Value::Object(Map::new()),
             kept: BTreeMap::new(),
             draft: BTreeMap::new(),
             quota: 1 << 20,
@@ -354,7 +354,7 @@ impl Host {
 
     /// One value of the state as JSON, `null` when it is not there or something else.
     pub fn state_json(&self, key: &str) -> Value {
-        self.world.borrow().kept.get(key).and_then(|v| serde_json::from_slice(v).ok()).unwrap_or_default()
+        self.world.borrow().kept.get(key).and_then(|v| json::from_slice(v).ok()).unwrap_or_default()
     }
 
     /// Every line of the log so far.

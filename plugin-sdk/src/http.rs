@@ -6,8 +6,7 @@
 use crate::bindings::contract::http as contract;
 use crate::error::{french, pick};
 use crate::values::{Asset, Error as CallError};
-use crate::{run, time, wire};
-use serde::Serialize;
+use crate::{json, run, time, wire};
 use serde::de::DeserializeOwned;
 
 pub use contract::{Body, Content, Header, HttpError as Error, Part};
@@ -103,9 +102,9 @@ impl Request {
     }
 
     /// Sends a value as JSON.
-    pub fn json(mut self, value: &impl Serialize) -> Self {
-        match serde_json::to_vec(value) {
-            Ok(bytes) => self.bytes(bytes, "application/json"),
+    pub fn json(mut self, value: &impl json::Write) -> Self {
+        match json::to_string(value) {
+            Ok(text) => self.bytes(text, "application/json"),
             Err(e) => {
                 self.broken = Some(e.to_string());
                 self
@@ -243,8 +242,8 @@ impl Response {
     ///
     /// # Errors
     /// When it is something else: `Retry` after a harmless request, `Uncertain` after another, which was taken after all.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, CallError> {
-        serde_json::from_slice(&self.body).map_err(|e| {
+    pub fn json<T: DeserializeOwned + 'static>(&self) -> Result<T, CallError> {
+        json::from_slice(&self.body).map_err(|e| {
             let error = if self.harmless {
                 let what = ("a donné une réponse incompréhensible", "gave an answer that makes no sense");
                 CallError::retry("answer", sentence(&self.place, what, None, BY_ITSELF))

@@ -30,6 +30,7 @@ mod error;
 #[cfg(not(target_family = "wasm"))]
 pub mod fake;
 pub mod http;
+pub mod json;
 pub mod loose;
 pub mod roll;
 pub mod text;
@@ -49,10 +50,11 @@ use fake::wire;
 /// All that most plugins need, in one line.
 pub mod prelude {
     pub use crate::abilities::*;
+    pub use crate::json::Value;
     pub use crate::values::*;
-    pub use crate::{desk, http, log, media, pick, run, settings, state, time};
+    pub use crate::{desk, http, json, log, media, pick, run, settings, state, time};
     pub use serde::{Deserialize, Serialize};
-    pub use serde_json::{self, Value, json};
+    pub use serde_json;
 }
 
 pub use serde_json;

@@ -3,13 +3,14 @@
 //! In: a document and a JSON pointer. Out: what is meant, or nothing.
 //! Never: fails; what must be there is checked by the one who asks.
 
-use serde_json::Value;
+use crate::json;
+use crate::json::Value;
 
 /// The text at a pointer; numbers count as text, everything else is empty.
 pub fn text(value: &Value, pointer: &str) -> String {
     match value.pointer(pointer) {
         Some(Value::String(text)) => text.clone(),
-        Some(Value::Number(number)) => number.to_string(),
+        Some(Value::Number(number)) => number.text(),
         _ => String::new(),
     }
 }
@@ -22,7 +23,7 @@ pub fn some_text(value: &Value, pointer: &str) -> Option<String> {
 /// The whole number at a pointer, as a number or as text.
 pub fn whole(value: &Value, pointer: &str) -> Option<i64> {
     match value.pointer(pointer)? {
-        Value::Number(number) => number.as_i64().or_else(|| number.as_f64().filter(|f| f.abs() < 9e15).map(|f| f as i64)),
+        Value::Number(number) => number.whole(),
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     }
@@ -45,19 +46,18 @@ pub fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
 
 /// The document as text, without spaces.
 pub fn compact(value: &Value) -> String {
-    // Through the same writer as everything else that a plugin sends: a second one would be in each component.
-    serde_json::to_vec(value).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
+    value.compact()
 }
 
 /// A document out of text; `null` when it is none.
 pub fn document(text: &str) -> Value {
-    serde_json::from_slice(text.as_bytes()).unwrap_or_default()
+    json::from_str(text).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::json;
 
     #[test]
     fn loose_types_are_read_as_meant() {

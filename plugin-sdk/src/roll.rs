@@ -5,9 +5,9 @@
 //!
 //! It lives in the plugin's private state under `roll:`. Shops have no list of what they deleted, hence this one.
 
+use crate::json::{Map, Value};
 use crate::values::Error;
 use crate::{log, pick, state};
-use serde_json::{Map, Value};
 
 const KNOWN: &str = "roll:known";
 const SEEN: &str = "roll:seen";
@@ -51,7 +51,7 @@ pub fn finish() -> Result<Vec<String>, Error> {
 }
 
 /// A roll; none when there is none, or it was too long to keep.
-fn read(key: &str) -> Result<Option<Map<String, Value>>, Error> {
+fn read(key: &str) -> Result<Option<Map>, Error> {
     Ok(match state::get_json(key)? {
         Some(Value::Object(roll)) => Some(roll),
         _ => None,
@@ -66,7 +66,7 @@ fn write(key: &str, roll: Value) -> Result<(), Error> {
 fn add<'a>(key: &str, skus: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
     // `null` stays where a roll was given up, so that the rest of it is not taken for the whole.
     let Some(mut roll) = read(key)? else { return Ok(()) };
-    roll.extend(skus.into_iter().map(|sku| (sku.to_owned(), Value::from(1))));
+    roll.extend(skus.into_iter().map(|sku| (sku, 1)));
     if write(key, Value::Object(roll)).is_err() {
         log::warn(pick(
             "Ce catalogue est trop long pour retenir ses articles : les articles retirés ne seront pas signalés.",

@@ -97,8 +97,8 @@ impl Trigger {
     ///
     /// # Errors
     /// `Reject` with the code `payload` when something else came.
-    pub fn payload_as<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_str(&self.payload).map_err(|e| {
+    pub fn payload_as<T: DeserializeOwned + 'static>(&self) -> Result<T, Error> {
+        crate::json::from_str(&self.payload).map_err(|e| {
             let text = pick(
                 "Ce qui a lancé ce travail n'a pas la forme attendue. Vérifiez l'événement qui le déclenche.",
                 "What started this run does not have the expected shape. Check the event that triggers it.",

@@ -177,7 +177,7 @@ fn forged_packages_are_refused_each_with_its_sentence() {
         "not one that minisign",
     );
     said(forged(&publisher, &text.replace("trusted comment: plugin", "trusted comment: Plugin")), "changed after it was signed");
-    said(forged(&publisher, &(text.clone() + "\n")), "not one that minisign");
+    said(forged(&publisher, &(text + "\n")), "not one that minisign");
     said(forged(&publisher, ""), "not one that minisign");
     said([bare.clone(), section("beffroi:signature", &[0xff])].concat(), "not text");
     said([bare, section("beffroi:extras", b"")].concat(), "does not know");

@@ -1,10 +1,41 @@
 // Runs a Bluesky server and the directory of identities it needs, both in this process, both on loopback.
 //
 // In: PORT, PLC_PORT, DATA, and RATE_LIMITS=1 for the server's own limits. Out: a server until SIGTERM.
+// SIGUSR2 sets its clock ahead of the machine's, by the milliseconds in DATA.ahead; it says so in DATA.ahead.done.
 // Never: reaches out; what belongs to the app view (counters, notifications, search) is answered 502, as when it is down.
+import { readFileSync, writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
-import { PDS, envToCfg, envToSecrets } from '@atproto/pds'
-import { Database, PlcServer } from '@did-plc/server'
+
+// Hours pass at once: tokens expire, limits are lifted. Before anything else is loaded, so that all of it goes by this clock.
+let ahead = 0
+const machine = Date
+globalThis.Date = new Proxy(machine, {
+  construct: (target, given, made) => Reflect.construct(target, given.length ? given : [machine.now() + ahead], made),
+  apply: () => new Date().toString(),
+  get: (target, name) => (name === 'now' ? () => machine.now() + ahead : Reflect.get(target, name)),
+})
+// Long timers ring when their time has come by that clock.
+const waiting = new Map()
+const { setTimeout: begin, clearTimeout: end } = globalThis
+globalThis.setTimeout = (ring, span, ...values) => {
+  const timer = begin(() => { waiting.delete(timer); ring(...values) }, span)
+  if (span >= 60_000) waiting.set(timer, { due: Date.now() + span, ring: () => ring(...values) })
+  return timer
+}
+globalThis.clearTimeout = (timer) => { waiting.delete(timer); end(timer) }
+process.on('SIGUSR2', () => {
+  const file = `${process.env.DATA}.ahead`
+  ahead = Number(readFileSync(file, 'utf8'))
+  for (const [timer, { due, ring }] of [...waiting]) {
+    if (due > Date.now()) continue
+    clearTimeout(timer)
+    ring()
+  }
+  writeFileSync(`${file}.done`, String(ahead))
+})
+
+const { PDS, envToCfg, envToSecrets } = await import('@atproto/pds')
+const { Database, PlcServer } = await import('@did-plc/server')
 
 const port = Number(process.env.PORT)
 const plcPort = Number(process.env.PLC_PORT)
@@ -39,10 +70,10 @@ const settings = {
 const server = await PDS.create(envToCfg(settings), envToSecrets(settings))
 await server.start()
 
-const end = async () => {
+const stop = async () => {
   await server.destroy()
   await directory.destroy()
   process.exit(0)
 }
-process.on('SIGTERM', end)
-process.on('SIGINT', end)
+process.on('SIGTERM', stop)
+process.on('SIGINT', stop)

@@ -679,7 +679,11 @@ fn described(package: &Json, language: Language) -> String {
     match package["publisher"].as_str() {
         Some(publisher) => line("Signé par", "Signed by", publisher),
         None => {
-            line("Signature", "Signature", language.pick("aucune ; il ne peut pas être installé", "none; it cannot be installed"))
+            line(
+                "Signature",
+                "Signature",
+                language.pick("aucune ; il ne peut pas être installé", "none; it cannot be installed"),
+            );
         }
     }
     line("sha256", "sha256", text(package, "digest"));

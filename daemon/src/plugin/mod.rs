@@ -18,8 +18,6 @@ pub mod template;
 #[cfg(test)]
 mod testing;
 pub mod trial;
-mod usable;
 mod ward;
 
 pub use registry::{Installed, Plugins, Shown};
-pub use usable::usable;

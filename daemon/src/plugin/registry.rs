@@ -259,8 +259,12 @@ impl Shelved {
         }
         // A workflow's settings are read at the desk, too, and may be whatever it likes: the plugin's own are among them.
         let own = used.scope.starts_with("workflow:").then(|| settings::own(&loaded.manifest, &used.settings));
-        let settings = settings::complete(&loaded.manifest, own.as_ref().unwrap_or(&used.settings), language)
-            .map_err(|problems| Failure::new("plugin-settings", problems.join(" ")))?;
+        let unfit = |problems: Vec<String>| Failure::new("plugin-settings", problems.join(" "));
+        let settings = settings::complete(&loaded.manifest, own.as_ref().unwrap_or(&used.settings), language).map_err(unfit)?;
+        let unknown = settings::unknown_secrets(&loaded.manifest, used, language);
+        if !unknown.is_empty() {
+            return Err(unfit(unknown));
+        }
         let force = rights::force(&loaded.manifest, &self.rights, &limits.plugins, &settings, &limits.allow_private);
         let duty = Arc::new(Duty::new(used.clone(), settings, force, language));
         let known =

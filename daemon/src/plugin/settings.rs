@@ -3,8 +3,32 @@
 //! In: the settings of the manifest, and a JSON object. Out: the object complete with defaults, or every problem as a sentence.
 //! Never: lets a plugin see a setting that its manifest does not know.
 
-use super::manifest::{Manifest, Setting, SettingKind};
+use super::manifest::{Manifest, Setting, SettingKind, fits};
 use crate::domain::{Json, Language};
+use crate::instance::PluginUse;
+
+/// Secrets given for credentials that the manifest does not name, as sentences.
+pub fn unknown_secrets(manifest: &Manifest, used: &PluginUse, language: Language) -> Vec<String> {
+    let known = || manifest.credentials.iter().map(|credential| credential.name.as_str());
+    let unknown = used.secrets.keys().filter(|key| !known().any(|name| name == *key));
+    unknown
+        .map(|key| {
+            let hint = near(key, known(), language);
+            language.pick(
+                format!("Le plugin {} ne demande pas de secret «\u{a0}{key}\u{a0}». {hint}", manifest.name),
+                format!("The plugin {} names no credential \"{key}\". {hint}", manifest.name),
+            )
+        })
+        .collect()
+}
+
+fn near<'n>(key: &str, known: impl Iterator<Item = &'n str>, language: Language) -> String {
+    let best = known.max_by(|a, b| strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key)));
+    match best {
+        Some(near) => language.pick(format!("Voulez-vous dire «\u{a0}{near}\u{a0}» ?"), format!("Did you mean \"{near}\"?")),
+        None => language.pick("Il n'en a aucun.".into(), "It has none.".into()),
+    }
+}
 
 /// What the manifest knows of these settings.
 pub fn own(manifest: &Manifest, settings: &Json) -> Json {
@@ -30,12 +54,7 @@ pub fn complete(manifest: &Manifest, settings: &Json, language: Language) -> Res
     };
     let mut problems = Vec::new();
     for key in given.keys().filter(|key| !manifest.settings.iter().any(|s| s.name == **key)) {
-        let mut known: Vec<&str> = manifest.settings.iter().map(|s| s.name.as_str()).collect();
-        known.sort_by(|a, b| strsim::jaro_winkler(b, key).total_cmp(&strsim::jaro_winkler(a, key)));
-        let hint = match known.first() {
-            Some(near) => language.pick(format!("Voulez-vous dire «\u{a0}{near}\u{a0}» ?"), format!("Did you mean \"{near}\"?")),
-            None => language.pick("Il n'a aucun réglage.".into(), "It has no settings.".into()),
-        };
+        let hint = near(key, manifest.settings.iter().map(|s| s.name.as_str()), language);
         problems.push(language.pick(
             format!("Le plugin {} ne connaît pas le réglage «\u{a0}{key}\u{a0}». {hint}", manifest.name),
             format!("The plugin {} knows no setting \"{key}\". {hint}", manifest.name),
@@ -44,7 +63,7 @@ pub fn complete(manifest: &Manifest, settings: &Json, language: Language) -> Res
     let mut complete = serde_json::Map::new();
     for setting in &manifest.settings {
         match given.get(&setting.name).filter(|value| !value.is_null()).or(setting.default.as_ref()) {
-            Some(value) if fits(&setting.kind, value) => {
+            Some(value) if fits(&setting.kind, value).is_ok() => {
                 complete.insert(setting.name.clone(), value.clone());
             }
             Some(value) => problems.push(wrong(setting, value, language)),
@@ -56,20 +75,6 @@ pub fn complete(manifest: &Manifest, settings: &Json, language: Language) -> Res
         }
     }
     if problems.is_empty() { Ok(Json::Object(complete)) } else { Err(problems) }
-}
-
-/// Whether a value is one that a setting takes.
-pub fn fits(kind: &SettingKind, value: &Json) -> bool {
-    match kind {
-        SettingKind::Text => value.is_string(),
-        SettingKind::Url => value.as_str().and_then(|text| url::Url::parse(text).ok()).is_some_and(|url| {
-            matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty() && url.password().is_none()
-        }),
-        SettingKind::Whole => value.is_i64() || value.is_u64(),
-        SettingKind::Number => value.is_number(),
-        SettingKind::Truth => value.is_boolean(),
-        SettingKind::Choice(choices) => value.as_str().is_some_and(|text| choices.iter().any(|c| c == text)),
-    }
 }
 
 fn takes(kind: &SettingKind, language: Language) -> String {

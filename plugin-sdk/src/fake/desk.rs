@@ -7,8 +7,9 @@
 //! reads and writes JSON, and tells what the host knows about the run.
 
 use super::{World, with};
+use crate::json;
+use crate::json::Value;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// A call at the desk.
@@ -80,7 +81,7 @@ fn by_itself(world: &mut World, function: &str, arguments: &Value) -> Option<Res
     Some(Ok(match function {
         "log-debug" | "log-info" | "log-warn" | "log-error" | "events-emit" | "notify-send" => Value::Null,
         "posts-plan" => json!(true),
-        "json-parse" => return Some(serde_json::from_str(&text("text")).map_err(|e| format!("This is no JSON: {e}."))),
+        "json-parse" => return Some(json::from_str(&text("text")).map_err(|e| format!("This is no JSON: {e}."))),
         "json-write" => json!(arguments["value"].to_string()),
         "state-get" => shared.get(&text("key")).unwrap_or(&arguments["default"]).clone(),
         "state-set" => {
@@ -113,8 +114,8 @@ fn by_itself(world: &mut World, function: &str, arguments: &Value) -> Option<Res
 }
 
 /// A scripted answer as the type that the function gives.
-pub(crate) fn typed<T: DeserializeOwned>(function: &str, answer: Value) -> Result<T, String> {
-    Ok(serde_json::from_value(answer).unwrap_or_else(|e| panic!("the scripted answer of {function} does not fit: {e}")))
+pub(crate) fn typed<T: DeserializeOwned + 'static>(function: &str, answer: Value) -> Result<T, String> {
+    Ok(json::from_value(answer).unwrap_or_else(|e| panic!("the scripted answer of {function} does not fit: {e}")))
 }
 
 pub(crate) fn step_begin(name: &str) -> Result<Option<String>, String> {

@@ -3,7 +3,8 @@
 //! In: the contract's request. Out: what tests want to know of it. Never: changed.
 
 use crate::http::{Body, Content, Part};
-use serde_json::Value;
+use crate::json;
+use crate::json::Value;
 
 /// A request as the plugin sent it.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +37,7 @@ impl Sent {
 
     /// The body as JSON, `null` when it is something else.
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.text()).unwrap_or_default()
+        json::from_str(&self.text()).unwrap_or_default()
     }
 
     /// The id of the file that it carries.

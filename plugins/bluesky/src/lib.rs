@@ -56,7 +56,7 @@ impl Handle {
     }
 
     fn understand(written: &str) -> Option<Self> {
-        let mut handle: Value = serde_json::from_str(written).ok()?;
+        let mut handle: Value = json::from_str(written).ok()?;
         let did = handle["did"].as_str()?.to_owned();
         let blobs = handle["blobs"].as_array()?.clone();
         let ready = match handle["ready"].take() {
@@ -325,7 +325,7 @@ struct Cursor {
 impl Cursor {
     /// A cursor that cannot be read means reading the recent page again; known messages are dropped.
     fn read(written: &str) -> Self {
-        let value: Value = serde_json::from_str(written).unwrap_or_default();
+        let value: Value = json::from_str(written).unwrap_or_default();
         let page = value["page"].as_str().map(str::to_owned);
         Self { seen: value["seen"].as_u64(), newest: value["newest"].as_u64(), page }
     }

@@ -53,7 +53,7 @@ fn prepared(host: &Host, post: &Post) -> String {
 }
 
 fn ready(handle: &str) -> (String, Value) {
-    let handle: Value = serde_json::from_str(handle).expect("a handle is JSON");
+    let handle: Value = json::from_str(handle).expect("a handle is JSON");
     (handle["ready"]["rkey"].as_str().unwrap_or_default().to_owned(), handle["ready"]["record"].clone())
 }
 

@@ -39,7 +39,7 @@ fn variable(name: &str) -> String {
 
 fn curl_json(arguments: &[&str]) -> Value {
     let output = Command::new("curl").args(["-s", "--globoff"]).args(arguments).output().expect("curl is installed");
-    serde_json::from_slice(&output.stdout).unwrap_or_default()
+    json::from_slice(&output.stdout).unwrap_or_default()
 }
 
 fn live() -> Live {

@@ -13,7 +13,6 @@ use api::{Failed, Settings, Status};
 use beffroi_plugin::prelude::*;
 use limits::Limits;
 use readback::{Anchor, Wanted};
-use std::collections::BTreeSet;
 
 /// The channel.
 pub struct Mastodon;
@@ -61,7 +60,7 @@ impl Handle {
     }
 
     fn understand(written: &str) -> Option<Self> {
-        let handle: Value = serde_json::from_str(written).ok()?;
+        let handle: Value = json::from_str(written).ok()?;
         let files = handle["files"].as_array()?.iter().filter_map(Value::as_str).map(str::to_owned).collect();
         let waiting = match &handle["waiting"] {
             Value::Null => None,
@@ -354,7 +353,13 @@ impl Metrics for Mastodon {
     fn read(remote_ids: &[String]) -> Result<Vec<Sample>, Error> {
         let account = own_account()?;
         let mut samples = Vec::new();
-        let mut missing: BTreeSet<&str> = remote_ids.iter().map(String::as_str).collect();
+        // A list: a few dozen at most, and sets come with a sort.
+        let mut missing: Vec<&str> = Vec::new();
+        for id in remote_ids {
+            if !missing.contains(&id.as_str()) {
+                missing.push(id);
+            }
+        }
         // The account's own list carries the figures of many posts at once, on every kind of server.
         let mut last: Option<String> = None;
         for _ in 0..2 {
@@ -363,7 +368,8 @@ impl Metrics for Mastodon {
             }
             let page = readback::page(sound(api::text(&account, "id"))?, last.as_deref())?;
             for status in &page {
-                if missing.remove(status.id()) {
+                if let Some(at) = missing.iter().position(|id| *id == status.id()) {
+                    missing.remove(at);
                     figures(status, &mut samples);
                 }
             }

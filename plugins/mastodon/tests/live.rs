@@ -96,7 +96,7 @@ impl Live {
             .args(["-s", "--globoff", "-H", &format!("Authorization: Bearer {}", self.token), &url])
             .output()
             .expect("curl is installed");
-        serde_json::from_slice(&output.stdout).unwrap_or_default()
+        json::from_slice(&output.stdout).unwrap_or_default()
     }
 
     /// How many posts of the account show this text.

@@ -53,7 +53,7 @@ pub(crate) fn body(settings: &Settings, prompt: &Prompt, schema: bool) -> Value 
         "stream": false,
     });
     body[settings.limit_field.as_str()] = json!(settings.max_tokens);
-    if let Some(temperature) = settings.temperature {
+    if let Some(temperature) = &settings.temperature {
         body["temperature"] = json!(temperature);
     }
     if schema {

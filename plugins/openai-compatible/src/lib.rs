@@ -27,7 +27,7 @@ pub(crate) struct Settings {
     schema: bool,
     pub(crate) limit_field: String,
     pub(crate) max_tokens: i64,
-    pub(crate) temperature: Option<f64>,
+    pub(crate) temperature: Option<Value>,
     /// Millionths for a million tokens: millionths of the currency's unit for a token, times a million.
     prices: Option<(i64, i64)>,
 }
@@ -44,7 +44,7 @@ impl Settings {
             schema: loose::text(&all, "/answer") != "plain",
             limit_field,
             max_tokens: loose::whole(&all, "/max-tokens").unwrap_or(2000).clamp(16, 100_000),
-            temperature: all.get("temperature").and_then(Value::as_f64),
+            temperature: all.get("temperature").filter(|value| value.is_number()).cloned(),
             prices: price("/input-price").zip(price("/output-price")),
         })
     }

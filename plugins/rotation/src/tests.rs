@@ -6,11 +6,15 @@ use beffroi_plugin::fake::Host;
 const HOUR: u64 = 3_600_000;
 
 fn host(settings: Value) -> Host {
+    host_with(settings, json!({ "item": "levain", "why": ["it rested longest"] }))
+}
+
+fn host_with(settings: Value, next: Value) -> Host {
     Host::new()
         .desk("run-settings", settings)
         .desk("run-due", 1_000)
         .desk("run-accounts", json!(["facebook", "x"]))
-        .desk("library-next", json!({ "item": "levain", "why": ["it rested longest"] }))
+        .desk("library-next", next)
 }
 
 fn run(host: &Host) -> String {
@@ -50,7 +54,7 @@ fn an_account_that_had_a_library_post_of_late_rests() {
 #[test]
 fn format_and_theme_are_passed_on_and_nothing_fitting_is_a_warning() {
     let settings = json!({ "formats": { "x": "story" }, "theme": "pain" });
-    let host = host(settings).desk("library-next", json!({ "item": null, "why": "all rest." }));
+    let host = host_with(settings, json!({ "item": null, "why": "all rest." }));
     assert_eq!(run(&host), "{\"planned\":0}");
     let wishes: Vec<Value> = host.desk_calls_of("library-next").into_iter().map(|a| a["wish"].clone()).collect();
     assert_eq!(wishes[1], json!({ "format": "story", "theme": "pain" }));

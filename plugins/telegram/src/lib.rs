@@ -271,6 +271,6 @@ impl Metrics for Telegram {
     fn read(_remote_ids: &[String]) -> Result<Vec<Sample>, Error> {
         let settings = Settings::read()?;
         let count = ask(settings.method("getChatMemberCount").json(&json!({ "chat_id": settings.chat })))?;
-        Ok(count.as_f64().map(|value| Sample::of_account("followers", value)).into_iter().collect())
+        Ok(count.as_i64().map(|value| Sample::of_account("followers", value as f64)).into_iter().collect())
     }
 }

@@ -10,8 +10,9 @@ use beffroi::kinds::{Call, Keep, KindError, Media, Outgoing, SignalPage};
 use beffroi::network::{Network, NetworkError, Request, Response};
 use beffroi::plugin::host::Host;
 use beffroi::plugin::manifest::{self, Manifest};
-use beffroi::plugin::{Installed, Plugins, package, rights};
+use beffroi::plugin::{Installed, Plugins, install, package, rights};
 use beffroi::secrets::{Secrets, Sources};
+use beffroi::store::view::RunDetail;
 use beffroi::store::{Store, plugins};
 use beffroi_tests::World;
 use serde_json::json;
@@ -156,7 +157,6 @@ pub(crate) struct Bench {
     store: Arc<Store>,
     current: Arc<Current>,
     clock: Arc<dyn Clock>,
-    pub(crate) secrets: Arc<Secrets>,
     pub(crate) plugins: Plugins,
     keep: Keep,
     good: PluginUse,
@@ -164,7 +164,10 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        let mut world = World::new().workflow("good", "events = \"never\"", "state::set(\"n\", state::get(\"n\", 0) + 1)");
+        let mut world = World::new()
+            .account()
+            .with(&beffroi_tests::ACCOUNT.replace("facebook", "mastodon").replace("posts", "other-posts"))
+            .workflow("good", "events = \"never\"", "state::set(\"n\", state::get(\"n\", 0) + 1)");
         let clock: Arc<dyn Clock> = world.on().clock.clone();
         let (store, current) = (world.on().engine.store.clone(), world.on().engine.current.clone());
         let folder = world.path("secrets");
@@ -173,12 +176,41 @@ impl Bench {
         secret(&folder.join("other-token"), "the-secret-of-somebody-else");
         let sources = Sources { credentials: None, folder, environment: Arc::new(|_| None) };
         let secrets = Arc::new(Secrets::new(store.clone(), clock.clone(), sources, &world.path("")));
-        let host = Host::new(beffroi::daemon::functions(), Some(compiled()), Some(store.clone()), Some(secrets.clone()));
+        let host = Host::new(beffroi::daemon::functions(), Some(compiled()), Some(store.clone()), Some(secrets));
         let plugins = Plugins::new(Arc::new(host), store.clone(), current.clone(), clock.clone());
         let good = used("good", "feed:good", json!({ "orders": json!({ "do": "say", "text": "Bonjour" }).to_string() }));
-        let bench = Self { world, store, current, clock, secrets, plugins, keep: Keep::default(), good };
+        let bench = Self { world, store, current, clock, plugins, keep: Keep::default(), good };
         bench.put("good", "", &BYTES).expect("the good plugin is one");
         bench
+    }
+
+    /// Lets it attack as a workflow of the engine.
+    pub(crate) fn run_as_workflow(&mut self, orders: &Json) -> RunDetail {
+        if self.world.on().engine.plugins.loaded("hostile").is_none() {
+            let compiled_here = install::folder(self.store.path()).join("compiled");
+            std::fs::create_dir_all(&compiled_here).expect("made");
+            std::fs::set_permissions(&compiled_here, std::fs::Permissions::from_mode(0o700)).expect("made private");
+            let prefix = Digest::of(&BYTES).to_string();
+            for entry in std::fs::read_dir(compiled()).expect("the cache").flatten() {
+                if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                    std::fs::copy(entry.path(), compiled_here.join(entry.file_name())).expect("copied");
+                }
+            }
+            self.world.install("hostile");
+        }
+        let orders = orders.to_string();
+        self.world.reconfigure(|config| {
+            let before = config.split("\n[workflows.evil]").next().unwrap_or_default().to_owned();
+            format!(
+                "{before}\n[workflows.evil]\nplugin = \"hostile\"\nevents = \"never\"\naccounts = [\"mastodon\"]\nsettings = {{ orders = '{orders}' }}\n"
+            )
+        });
+        self.world.run("evil")
+    }
+
+    /// How many deliveries were planned so far.
+    pub(crate) fn planned(&mut self) -> usize {
+        self.world.deliveries().len()
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -7,6 +7,7 @@
 
 mod answers;
 mod bench;
+mod desk;
 mod forge;
 mod given;
 mod network;
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant};
 /// The longest that any attack may hold up its caller. The longest limit of a call here is 2 s; the rest is for busy machines.
 const BOUND: Duration = Duration::from_secs(20);
 
-fn tables() -> [(&'static str, &'static [Case]); 6] {
+fn tables() -> [(&'static str, &'static [Case]); 7] {
     [
         ("network", network::CASES),
         ("remotes", remotes::CASES),
@@ -30,6 +31,7 @@ fn tables() -> [(&'static str, &'static [Case]); 6] {
         ("runtime", runtime::CASES),
         ("answers", answers::CASES),
         ("packages", packages::CASES),
+        ("desk", desk::CASES),
     ]
 }
 
@@ -44,7 +46,8 @@ fn carry_out(table: &str) {
         let Seen { end, sentence } = (case.act)(&mut bench, case.name);
         let took = started.elapsed();
         println!("{:<32} {:>6} ms  {end:?}: {}", case.name, took.as_millis(), shown(&sentence));
-        let mut say = |what: String| wrong.push(format!("{} ({}; must be stopped by: {}): {what}", case.name, case.what, case.rule));
+        let mut say =
+            |what: String| wrong.push(format!("{} ({}; must be stopped by: {}): {what}", case.name, case.what, case.rule));
         if took > BOUND {
             say(format!("took {took:?}"));
         }
@@ -99,6 +102,11 @@ fn attacks_on_time_memory_and_stack_are_stopped() {
 #[test]
 fn answers_meant_to_harm_are_cleaned_or_refused() {
     carry_out("answers");
+}
+
+#[test]
+fn a_run_plans_no_more_than_it_may() {
+    carry_out("desk");
 }
 
 #[test]

@@ -21,6 +21,8 @@ use crate::kinds::{
     Outgoing, Preparation, Prompt, Receipt, Sample, SignalPage, Source, StockPage,
 };
 use crate::network::{Network, NetworkError, Request, Response};
+use convert::Odd;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -33,6 +35,8 @@ const REST: Duration = Duration::from_secs(60);
 const SIGNALS: usize = 2_000;
 /// Most products of one catalog.
 const ITEMS: usize = 200_000;
+/// Most bytes of one catalog, counted while its pages are read.
+const CATALOG: usize = 128 << 20;
 /// Most messages or figures taken from one read.
 const MESSAGES: usize = 5_000;
 
@@ -63,6 +67,14 @@ pub struct Record {
     pub stopped: Option<Stopped>,
 }
 
+/// Several calls that are one to the owner.
+struct Together {
+    /// The time they have.
+    time: Duration,
+    /// What went by in waiting for others.
+    waited: Cell<Duration>,
+}
+
 /// There is none.
 struct NoNetwork;
 
@@ -80,28 +92,61 @@ impl Bridge {
         self.loaded.manifest.name.as_str()
     }
 
-    /// Calls the plugin; what it wants remembered is kept if it succeeds.
-    fn ask<T>(
+    /// Calls the plugin and reads its answer; what it wants remembered is kept if both succeed.
+    fn ask<T, R>(
         &self,
         call: &Call<'_>,
         media: Vec<Asset>,
         work: impl AsyncFnOnce(&mut Store<Inside>, &Instance) -> Said<T>,
-    ) -> Result<T, KindError> {
+        read: impl FnOnce(T) -> Result<R, Odd>,
+    ) -> Result<R, KindError> {
+        self.ask_within(call, &Together { time: call.time, waited: Cell::default() }, media, work, read)
+    }
+
+    /// The same for one of several calls that share their time.
+    fn ask_within<T, R>(
+        &self,
+        call: &Call<'_>,
+        together: &Together,
+        media: Vec<Asset>,
+        work: impl AsyncFnOnce(&mut Store<Inside>, &Instance) -> Said<T>,
+        read: impl FnOnce(T) -> Result<R, Odd>,
+    ) -> Result<R, KindError> {
         let done = self.run(call, Terms { media, ..Terms::default() }, work);
+        together.waited.set(together.waited.get() + done.used.waited);
         match done.answer {
             Ok(Ok(answer)) => {
+                let answer = read(answer).map_err(|odd| self.odd(call, "plugin-answer", &odd))?;
                 call.keep.add(done.written);
                 Ok(answer)
             }
             Ok(Err(error)) => {
-                let error = convert::error(self.plugin(), error);
+                let error = convert::error(self.plugin(), error, call.now);
                 if let KindError::Internal(failure) = &error {
                     self.ward.defect(&failure.message, call.now, call.language);
                 }
                 Err(error)
             }
-            Err(stopped) => Err(self.stopped(call, &stopped, done.acted)),
+            Err(stopped) => {
+                let stopped = match stopped {
+                    // The last of several calls had what the others left of the time.
+                    Stopped::Time(..) if call.time < together.time => Stopped::Time(together.time, together.waited.get()),
+                    other => other,
+                };
+                Err(self.stopped(call, &stopped, done.acted))
+            }
         }
+    }
+
+    /// An answer that no plugin should give is a defect.
+    fn odd(&self, call: &Call<'_>, code: &str, odd: &Odd) -> KindError {
+        let (plugin, Odd { fr, en }) = (self.plugin(), odd);
+        let text = call.language.pick(
+            format!("Le plugin {plugin} {fr}. C'est un défaut du plugin\u{a0}: signalez-le à son auteur."),
+            format!("The plugin {plugin} {en}. This is a defect of the plugin: tell its author."),
+        );
+        self.ward.defect(&text, call.now, call.language);
+        KindError::Internal(Failure::new(code, text))
     }
 
     /// Calls the plugin and leaves a record.
@@ -184,23 +229,31 @@ impl Channel for Bridge {
     fn prepare(&self, call: &Call<'_>, key: &str, post: &Outgoing, so_far: Option<&str>) -> Result<Preparation, KindError> {
         let Some(indices) = &self.loaded.can.prepare else { return Ok(Preparation::Ready(so_far.map(str::to_owned))) };
         let media = self.files(call, post)?;
-        let answer = self.ask(call, media, async |store, instance| {
-            let guest = indices.load(&mut *store, instance)?;
-            let post = posted(store, post);
-            guest.call_prepare(&mut *store, key, &post, so_far).await
-        });
-        answer.map(convert::preparation)
+        self.ask(
+            call,
+            media,
+            async |store, instance| {
+                let guest = indices.load(&mut *store, instance)?;
+                let post = posted(store, post);
+                guest.call_prepare(&mut *store, key, &post, so_far).await
+            },
+            |answer| convert::preparation(answer, call.now),
+        )
     }
 
     fn publish(&self, call: &Call<'_>, key: &str, post: &Outgoing, prepared: Option<&str>) -> Result<Outcome, KindError> {
         let Some(indices) = &self.loaded.can.publish else { return Err(self.cannot("publish")) };
         let media = self.files(call, post)?;
-        let answer = self.ask(call, media, async |store, instance| {
-            let guest = indices.load(&mut *store, instance)?;
-            let post = posted(store, post);
-            guest.call_publish(&mut *store, key, &post, prepared).await
-        });
-        answer.map(convert::outcome)
+        self.ask(
+            call,
+            media,
+            async |store, instance| {
+                let guest = indices.load(&mut *store, instance)?;
+                let post = posted(store, post);
+                guest.call_publish(&mut *store, key, &post, prepared).await
+            },
+            |answer| convert::outcome(answer, call.now),
+        )
     }
 
     fn find(&self, call: &Call<'_>, key: &str, post: &Outgoing, prepared: Option<&str>) -> Option<Result<Finding, KindError>> {
@@ -211,12 +264,16 @@ impl Channel for Bridge {
             Err(KindError::Reject(failure)) => return Some(Err(KindError::Retry(failure, None))),
             Err(error) => return Some(Err(error)),
         };
-        let answer = self.ask(call, media, async |store, instance| {
-            let guest = indices.load(&mut *store, instance)?;
-            let post = posted(store, post);
-            guest.call_find(&mut *store, key, &post, prepared).await
-        });
-        Some(answer.map(convert::finding))
+        Some(self.ask(
+            call,
+            media,
+            async |store, instance| {
+                let guest = indices.load(&mut *store, instance)?;
+                let post = posted(store, post);
+                guest.call_find(&mut *store, key, &post, prepared).await
+            },
+            |answer| convert::finding(answer, call.now),
+        ))
     }
 
     fn check(&self, call: &Call<'_>) -> Option<Result<String, KindError>> {
@@ -225,33 +282,49 @@ impl Channel for Bridge {
 
     fn unpublish(&self, call: &Call<'_>, remote_id: &str) -> Option<Result<(), KindError>> {
         let indices = self.loaded.can.unpublish.as_ref()?;
-        Some(self.ask(call, Vec::new(), async |store, instance| {
-            let guest = indices.load(&mut *store, instance)?;
-            guest.call_unpublish(&mut *store, remote_id).await
-        }))
+        Some(self.ask(
+            call,
+            Vec::new(),
+            async |store, instance| {
+                let guest = indices.load(&mut *store, instance)?;
+                guest.call_unpublish(&mut *store, remote_id).await
+            },
+            Ok,
+        ))
     }
 
     fn metrics(&self, call: &Call<'_>, remote_ids: &[String]) -> Option<Result<Vec<Sample>, KindError>> {
         let indices = self.loaded.can.metrics.as_ref()?;
-        let answer = self.ask(call, Vec::new(), async |store, instance| {
-            let guest = indices.load(&mut *store, instance)?;
-            guest.call_read(&mut *store, remote_ids).await
-        });
-        Some(answer.map(|samples| samples.into_iter().filter_map(convert::sample).take(MESSAGES).collect()))
+        Some(self.ask(
+            call,
+            Vec::new(),
+            async |store, instance| {
+                let guest = indices.load(&mut *store, instance)?;
+                guest.call_read(&mut *store, remote_ids).await
+            },
+            |samples| Ok(samples.into_iter().filter_map(|sample| convert::sample(sample, remote_ids)).take(MESSAGES).collect()),
+        ))
     }
 
     fn inbox(&self, call: &Call<'_>, since: Option<&str>) -> Option<Result<MessagePage, KindError>> {
         let indices = self.loaded.can.inbox.as_ref()?;
-        let answer = self.ask(call, Vec::new(), async |store, instance| {
-            let guest = indices.load(&mut *store, instance)?;
-            guest.call_poll(&mut *store, since.map(str::to_owned).as_ref()).await
-        });
-        Some(answer.map(|page| MessagePage {
-            messages: page.messages.into_iter().take(MESSAGES).map(convert::message).collect(),
-            // The same place again would be asked for without end.
-            more: page.more && page.next.as_deref() != since,
-            cursor: page.next,
-        }))
+        Some(self.ask(
+            call,
+            Vec::new(),
+            async |store, instance| {
+                let guest = indices.load(&mut *store, instance)?;
+                guest.call_poll(&mut *store, since.map(str::to_owned).as_ref()).await
+            },
+            |page| {
+                let cursor = convert::cursor(page.next)?;
+                Ok(MessagePage {
+                    messages: page.messages.into_iter().take(MESSAGES).filter_map(|m| convert::message(m, call.now)).collect(),
+                    // The same place again would be asked for without end.
+                    more: page.more && cursor.as_deref() != since,
+                    cursor,
+                })
+            },
+        ))
     }
 }
 
@@ -259,10 +332,15 @@ impl Bridge {
     /// What every plugin answers: whether it works.
     pub(super) fn check_plugin(&self, call: &Call<'_>) -> Result<String, KindError> {
         let indices = &self.loaded.can.plugin;
-        let name = self.ask(call, Vec::new(), async |store, instance| {
-            let guest = indices.load(&mut *store, instance)?;
-            guest.call_check(&mut *store).await
-        })?;
+        let name = self.ask(
+            call,
+            Vec::new(),
+            async |store, instance| {
+                let guest = indices.load(&mut *store, instance)?;
+                guest.call_check(&mut *store).await
+            },
+            Ok,
+        )?;
         Ok(super::host::masked(&super::host::one_line(name.trim(), 200)))
     }
 }
@@ -270,23 +348,29 @@ impl Bridge {
 impl Source for Bridge {
     fn poll(&self, call: &Call<'_>, since: Option<&str>) -> Result<SignalPage, KindError> {
         let Some(indices) = &self.loaded.can.feed else { return Err(self.cannot("feed")) };
-        let page = self.ask(call, Vec::new(), async |store, instance| {
-            let guest = indices.load(&mut *store, instance)?;
-            guest.call_poll(&mut *store, since.map(str::to_owned).as_ref()).await
-        })?;
-        let mut remarks = Vec::new();
-        if page.signals.len() > SIGNALS {
-            remarks.push(call.language.pick(
-                format!("Le plugin {} a donné plus de {SIGNALS} signaux d'un coup ; le reste est laissé.", self.plugin()),
-                format!("The plugin {} gave more than {SIGNALS} signals at once; the rest is left out.", self.plugin()),
-            ));
-        }
-        Ok(SignalPage {
-            signals: page.signals.into_iter().take(SIGNALS).map(convert::signal).collect(),
-            cursor: page.next,
-            unchanged: page.unchanged,
-            remarks,
-        })
+        self.ask(
+            call,
+            Vec::new(),
+            async |store, instance| {
+                let guest = indices.load(&mut *store, instance)?;
+                guest.call_poll(&mut *store, since.map(str::to_owned).as_ref()).await
+            },
+            |page| {
+                let mut remarks = Vec::new();
+                if page.signals.len() > SIGNALS {
+                    remarks.push(call.language.pick(
+                        format!("Le plugin {} a donné plus de {SIGNALS} signaux d'un coup ; le reste est laissé.", self.plugin()),
+                        format!("The plugin {} gave more than {SIGNALS} signals at once; the rest is left out.", self.plugin()),
+                    ));
+                }
+                Ok(SignalPage {
+                    unchanged: page.unchanged && page.signals.is_empty(),
+                    signals: convert::signals(page.signals.into_iter().take(SIGNALS), call.now),
+                    cursor: convert::cursor(page.next)?,
+                    remarks,
+                })
+            },
+        )
     }
 }
 
@@ -297,15 +381,25 @@ impl Catalog for Bridge {
         let mut out = StockPage { cursor: since.map(str::to_owned), ..StockPage::default() };
         let mut places: HashMap<String, usize> = HashMap::new();
         let mut left = call.time;
-        let mut first = true;
+        let (mut first, mut bytes) = (true, 0);
+        let together = Together { time: call.time, waited: Cell::default() };
         loop {
             let started = self.loaded.elapsed();
-            let call = Call { time: left, ..*call };
+            let part = Call { time: left, ..*call };
             let asked = out.cursor.clone();
-            let page = self.ask(&call, Vec::new(), async |store, instance| {
-                let guest = indices.load(&mut *store, instance)?;
-                guest.call_poll(&mut *store, asked.as_ref()).await
-            });
+            let page = self.ask_within(
+                &part,
+                &together,
+                Vec::new(),
+                async |store, instance| {
+                    let guest = indices.load(&mut *store, instance)?;
+                    guest.call_poll(&mut *store, asked.as_ref()).await
+                },
+                |mut page| {
+                    page.next = convert::cursor(page.next)?;
+                    Ok(page)
+                },
+            );
             let page = match page {
                 Ok(page) => page,
                 Err(KindError::Retry(failure, _)) if !first && out.changes => {
@@ -315,11 +409,12 @@ impl Catalog for Bridge {
                 Err(error) => return Err(error),
             };
             if !first && page.changes != out.changes {
-                return Err(self.endless(&call, "mixes whole pages and changes", "mêle pages entières et changements"));
+                return Err(self.endless(call, "mixes whole pages and changes", "mêle pages entières et changements"));
             }
             out.changes = page.changes;
             for item in page.items {
-                let item = convert::item(item, &mut out.remarks);
+                let Some(item) = convert::item(item, &mut out.remarks, call.language) else { continue };
+                bytes += convert::weight(&item);
                 match places.get(&item.sku) {
                     Some(at) => out.items[*at] = item,
                     None => {
@@ -328,23 +423,23 @@ impl Catalog for Bridge {
                     }
                 }
             }
-            out.removed.extend(page.removed.into_iter().take(ITEMS));
+            out.removed.extend(page.removed.iter().take(ITEMS).map(|number| convert::sku(number)));
             out.remarks.truncate(50);
             let stuck = page.more && page.next == asked;
             out.cursor = page.next;
-            if !page.more {
+            if !page.more && bytes <= CATALOG {
                 return Ok(out);
             }
-            if stuck || out.items.len() > ITEMS || out.removed.len() > ITEMS {
-                return Err(self.endless(&call, "gives pages without end", "donne des pages sans fin"));
+            if stuck || out.items.len() > ITEMS || out.removed.len() > ITEMS || bytes > CATALOG {
+                return Err(self.endless(call, "gives pages without end", "donne des pages sans fin"));
             }
             left = left.saturating_sub(self.loaded.elapsed().saturating_sub(started));
             if left.is_zero() {
                 if out.changes {
                     return Ok(out);
                 }
-                let limit = Stopped::Time(call.time, call.time);
-                return Err(self.stopped(&call, &limit, false));
+                let limit = Stopped::Time(call.time, together.waited.get());
+                return Err(self.stopped(call, &limit, false));
             }
             first = false;
         }
@@ -357,15 +452,7 @@ impl Catalog for Bridge {
 
 impl Bridge {
     fn endless(&self, call: &Call<'_>, en: &str, fr: &str) -> KindError {
-        let text = call.language.pick(
-            format!(
-                "Le plugin {} {fr} de son catalogue. C'est un défaut du plugin\u{a0}: signalez-le à son auteur.",
-                self.plugin()
-            ),
-            format!("The plugin {} {en} of its catalog. This is a defect of the plugin: tell its author.", self.plugin()),
-        );
-        self.ward.defect(&text, call.now, call.language);
-        KindError::Internal(Failure::new("plugin-pages", text))
+        self.odd(call, "plugin-pages", &Odd { fr: format!("{fr} de son catalogue"), en: format!("{en} of its catalog") })
     }
 }
 
@@ -373,11 +460,15 @@ impl Generator for Bridge {
     fn generate(&self, call: &Call<'_>, prompt: &Prompt) -> Result<Generation, KindError> {
         let Some(indices) = &self.loaded.can.generate else { return Err(self.cannot("generate")) };
         let asked = convert::prompt(prompt);
-        let answer = self.ask(call, Vec::new(), async |store, instance| {
-            let guest = indices.load(&mut *store, instance)?;
-            guest.call_generate(&mut *store, &asked).await
-        });
-        answer.map(|generation| convert::generation(generation, prompt.variants))
+        self.ask(
+            call,
+            Vec::new(),
+            async |store, instance| {
+                let guest = indices.load(&mut *store, instance)?;
+                guest.call_generate(&mut *store, &asked).await
+            },
+            |generation| Ok(convert::generation(generation, prompt.variants)),
+        )
     }
 }
 
@@ -385,11 +476,15 @@ impl Notifier for Bridge {
     fn notify(&self, call: &Call<'_>, key: &str, notice: &Notice) -> Result<Receipt, KindError> {
         let Some(indices) = &self.loaded.can.notify else { return Err(self.cannot("notify")) };
         let notice = convert::notice(notice);
-        let answer = self.ask(call, Vec::new(), async |store, instance| {
-            let guest = indices.load(&mut *store, instance)?;
-            guest.call_notify(&mut *store, key, &notice).await
-        });
-        answer.map(convert::receipt)
+        self.ask(
+            call,
+            Vec::new(),
+            async |store, instance| {
+                let guest = indices.load(&mut *store, instance)?;
+                guest.call_notify(&mut *store, key, &notice).await
+            },
+            |receipt| Ok(convert::receipt(receipt)),
+        )
     }
 
     /// The contract has no read-back for notices.

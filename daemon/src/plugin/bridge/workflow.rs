@@ -72,7 +72,7 @@ impl PluginWorkflow {
                 Ok(masked(&one_line(line.trim(), 500)))
             }
             Ok(Err(error)) => {
-                let error = convert::error(bridge.plugin(), error);
+                let error = convert::error(bridge.plugin(), error, call.now);
                 if let KindError::Internal(failure) = &error {
                     bridge.ward.defect(&failure.message, call.now, call.language);
                 }

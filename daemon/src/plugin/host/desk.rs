@@ -20,11 +20,16 @@ pub(super) struct AtDesk {
     steps: Vec<String>,
     /// Which functions of the table it may call.
     allowed: Arc<[bool]>,
+    /// Bytes that the plugin handed over so far.
+    handed: usize,
 }
+
+/// The most that a run may hand over to the desk, all calls together: what it keeps and plans is held until the run ends.
+const HANDED: usize = 16 << 20;
 
 impl AtDesk {
     pub(super) fn new(desk: Box<dyn Desk>, allowed: Arc<[bool]>) -> Self {
-        Self { desk, steps: Vec::new(), allowed }
+        Self { desk, steps: Vec::new(), allowed, handed: 0 }
     }
 
     /// The desk back, with every step closed and every line told.
@@ -34,6 +39,15 @@ impl AtDesk {
             self.desk.step_failed(&step);
         }
         self.desk
+    }
+
+    /// Counts what is handed over, up to a limit.
+    fn take(&mut self, bytes: usize) -> Result<(), Refusal> {
+        self.handed = self.handed.saturating_add(bytes);
+        if self.handed <= HANDED {
+            return Ok(());
+        }
+        Err(format!("This run has handed more than {} MiB to the desk. Plan and keep less in one run.", HANDED >> 20).into())
     }
 
     /// Whether the run must end now.
@@ -48,6 +62,11 @@ impl AtDesk {
         }
     }
 }
+
+/// There is no desk in this call.
+#[derive(Debug, thiserror::Error)]
+#[error("only a workflow's run is at a desk")]
+pub(super) struct Elsewhere;
 
 /// The desk ends the run.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +120,7 @@ fn at_desk(inside: &mut Inside) -> wasmtime::Result<&mut AtDesk> {
             at.tell(&lines);
             Ok(at)
         }
-        None => Err(wasmtime::Error::msg("only a workflow's run is at a desk")),
+        None => Err(wasmtime::Error::new(Elsewhere)),
     }
 }
 
@@ -121,6 +140,7 @@ fn answered(answer: Result<Option<Val>, Refusal>) -> wasmtime::Result<Val> {
 }
 
 fn end_step(at: &mut AtDesk, name: &str, answer: &str) -> Result<(), Refusal> {
+    at.take(name.len() + answer.len())?;
     if at.steps.last().map(String::as_str) != Some(name) {
         let name = one_line(name, 80);
         return Err(format!("step-end: the step \"{name}\" is not the one that was begun last.").into());
@@ -140,6 +160,7 @@ fn call(at: &mut AtDesk, index: usize, function: &Function, params: &[Val]) -> R
         )
         .into());
     }
+    at.take(params.iter().map(weight).sum())?;
     // What is left out at the end is left out, as in scripts: a default that is nothing is something else than no default.
     let left_out = params.iter().rev().take_while(|value| matches!(value, Val::Option(None))).count();
     let given_params = function.params.iter().zip(&params[..params.len() - left_out]).enumerate();
@@ -147,6 +168,15 @@ fn call(at: &mut AtDesk, index: usize, function: &Function, params: &[Val]) -> R
     let arguments = arguments.collect::<Result<Vec<Json>, String>>()?;
     let answer = at.desk.call(index, arguments)?;
     given(function, answer).map_err(Refusal::Error)
+}
+
+/// The bytes of a parameter, where there are many.
+fn weight(value: &Val) -> usize {
+    match value {
+        Val::String(text) => text.len(),
+        Val::Option(Some(value)) => weight(value),
+        _ => 16,
+    }
 }
 
 /// A value of the contract as the table's kinds have it.

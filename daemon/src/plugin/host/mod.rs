@@ -21,7 +21,7 @@ mod welcome;
 pub(super) use contract::{abilities, wire};
 pub(super) use inside::Inside;
 pub(super) use media::{Asset, open as open_media};
-pub(super) use sandbox::{masked, one_line};
+pub(super) use sandbox::{masked, one_line, steers};
 /// What a function of the machine gives.
 pub(super) type Outcome<T> = wasmtime::Result<T>;
 pub use sandbox::{Line, Weight};
@@ -316,7 +316,7 @@ impl Host {
                 };
                 let component = compiled.map_err(|error| {
                     tracing::debug!(plugin = %manifest.name, "{error:?}");
-                    welcome::damaged()
+                    welcome::uncompiled(&wasm)
                 })?;
                 let took = works.clock.monotonic().saturating_sub(started);
                 tracing::info!(plugin = %manifest.name, millis = took.as_millis(), "compiled");
@@ -340,6 +340,12 @@ impl Host {
                 ),
             )
         };
+        if let Some(needs) = component.resources_required() {
+            let tables = needs.max_initial_table_size.unwrap_or_default();
+            if needs.num_memories > sandbox::PARTS || needs.num_tables > sandbox::PARTS || tables > sandbox::TABLE as u64 {
+                return Err(welcome::too_much());
+            }
+        }
         let pre = works.linker.instantiate_pre(&component).map_err(misfit)?;
         let can = Abilities {
             plugin: abilities::plugin::GuestIndices::new(&pre).map_err(misfit)?,

@@ -17,6 +17,8 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx};
 const LINE: usize = 2_000;
 /// Elements that one table may have.
 pub(super) const TABLE: usize = 20_000;
+/// Memories and tables that one plugin may have.
+pub(super) const PARTS: u32 = 20;
 /// What a write to an output stream may carry at once.
 const PERMIT: usize = 64 << 10;
 
@@ -183,9 +185,16 @@ pub(in crate::plugin) fn masked(text: &str) -> String {
     crate::secrets::mask(text).into_owned()
 }
 
-/// A text on one line, without control characters, cut at a number of characters.
+/// Whether a character steers a terminal, or makes a text look like another one.
+pub(in crate::plugin) fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+}
+
+/// A text on one line, without characters that steer, cut at a number of characters.
 pub(in crate::plugin) fn one_line(text: &str, most: usize) -> String {
-    let mut out: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect();
+    let mut out: String = text.chars().map(|c| if steers(c) { ' ' } else { c }).take(most).collect();
     if out.len() < text.len() && text.chars().count() > most {
         out.push('…');
     }
@@ -343,10 +352,10 @@ impl ResourceLimiter for Ceiling {
     }
 
     fn tables(&self) -> usize {
-        20
+        PARTS as usize
     }
 
     fn memories(&self) -> usize {
-        20
+        PARTS as usize
     }
 }

@@ -3,9 +3,10 @@
 //! In: what the machine says. Out: one of a few reasons, each with its own sentence and remedy in two languages.
 //! Never: shows the machine's own words where there are better ones.
 
-use super::desk::Ends;
+use super::desk::{Elsewhere, Ends};
 use super::inside::Inside;
 use super::sandbox::{TABLE, one_line};
+use super::welcome::API;
 use crate::domain::{Language, show_span};
 use crate::run::function::Stop;
 use std::time::Duration;
@@ -25,6 +26,10 @@ pub enum Stopped {
     Memory(usize),
     /// It needed a larger table than plugins get.
     Table,
+    /// It consists of more parts than plugins may, or hands over more at once.
+    Parts,
+    /// Its functions have other types than the contract's.
+    Misfit,
     /// It called itself too deeply.
     Deep(Option<String>),
     /// It gave up, as its language says.
@@ -54,6 +59,9 @@ impl Stopped {
             return Self::Exit(*code);
         }
         let place = place(error);
+        if let Some(elsewhere) = error.downcast_ref::<Elsewhere>() {
+            return Self::Broke(elsewhere.to_string(), place);
+        }
         let trap = error.downcast_ref::<Trap>();
         // A refused wish is the reason only if the plugin gave up, or could not begin, over it.
         if matches!(trap, None | Some(Trap::UnreachableCodeReached)) {
@@ -73,7 +81,17 @@ impl Stopped {
                 let text = trap.to_string();
                 Self::Broke(text.strip_prefix("wasm trap: ").unwrap_or(&text).to_owned(), place)
             }
-            None => Self::Host(one_line(&format!("{error:#}"), 300)),
+            None => {
+                let text = format!("{error:#}");
+                // These have no type of their own.
+                if text.contains("resource limit exceeded") || text.contains("too much data is being copied") {
+                    return Self::Parts;
+                }
+                if text.contains("failed to convert function to given type") {
+                    return Self::Misfit;
+                }
+                Self::Host(one_line(&text, 300))
+            }
         }
     }
 
@@ -93,6 +111,8 @@ impl Stopped {
             Self::Time(..) => "plugin-waited",
             Self::Memory(_) => "plugin-memory",
             Self::Table => "plugin-table",
+            Self::Parts => "plugin-parts",
+            Self::Misfit => "plugin-misfit",
             Self::Deep(_) => "plugin-recursion",
             Self::Panic(..) => "plugin-panic",
             Self::Exit(_) => "plugin-exit",
@@ -138,6 +158,14 @@ impl Stopped {
             Self::Table => language.pick(
                 format!("Le plugin {plugin} a été arrêté parce qu'il lui fallait une table de plus de {TABLE} éléments. {author}"),
                 format!("The plugin {plugin} was stopped because it needed a table of more than {TABLE} elements. {author}"),
+            ),
+            Self::Parts => language.pick(
+                format!("Le plugin {plugin} a été arrêté parce qu'il avait trop de parties, ou donnait trop de données à la fois. {author}"),
+                format!("The plugin {plugin} was stopped because it had too many parts, or handed over too much data at once. {author}"),
+            ),
+            Self::Misfit => language.pick(
+                format!("Le plugin {plugin} a été fait pour une autre édition de l'API {API} que celle de ce démon. Mettez à jour le démon, ou demandez à l'auteur de le reconstruire."),
+                format!("The plugin {plugin} was made for another edition of API {API} than this daemon's. Update the daemon, or ask the author to build it again."),
             ),
             Self::Deep(place) => language.pick(
                 format!("Le plugin {plugin} a été arrêté parce que ses fonctions s'appelaient sans fin{}. {author}", at(place)),
@@ -200,7 +228,9 @@ fn place(error: &wasmtime::Error) -> Option<String> {
     // The backtrace's own text is the one place where names are readable.
     let trace = error.downcast_ref::<WasmBacktrace>()?.to_string();
     let names = trace.lines().filter_map(|line| line.split_once('!').map(|(_, name)| name.trim()));
-    let mut own = names.filter(|name| !name.contains("<unknown>") && !MACHINERY.iter().any(|m| name.starts_with(m)));
+    let mut own = names.filter(|name| {
+        !name.starts_with("<wasm") && !name.contains("<unknown>") && !MACHINERY.iter().any(|m| name.starts_with(m))
+    });
     own.next().map(|name| {
         let hash = name.rsplit_once("::h").filter(|(_, hash)| hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()));
         one_line(hash.map_or(name, |(name, _)| name), 120)

@@ -3,8 +3,9 @@
 //! In: bytes, or the names of a component's imports and exports. Out: nothing, or why not.
 //! Never: a linker's words.
 
+use super::sandbox::{PARTS, TABLE};
 use crate::plugin::manifest::Words;
-use wasmparser::{Parser, Payload};
+use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
 /// The line of the contract that this daemon offers.
 pub const API: &str = "0.1";
@@ -12,6 +13,13 @@ pub const API: &str = "0.1";
 const OFFERED: &[&str] = &["types", "post-types", "run", "log", "settings", "state", "media", "http", "desk"];
 /// Parts of WASI 0.2 that plugins see, with nothing in them.
 const WASI: &[&str] = &["wasi:io/", "wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:sockets/", "wasi:random/"];
+
+/// Most functions of a plugin. An interpreter with its library has some ten thousand.
+const FUNCTIONS: u32 = 200_000;
+/// Most bytes of one function.
+const BODY: u64 = 2 << 20;
+/// Most variables times bytes of one function: what compiling takes grows with both, and a bomb would take the daemon with it.
+const DENSE: u64 = 1_000_000_000;
 
 /// Why a file cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,10 +54,20 @@ pub(super) fn outline(bytes: &[u8]) -> Result<Outline, Refused> {
         ));
     }
     let mut found = Outline::default();
-    let mut depth = 0_u32;
+    let (mut depth, mut functions) = (0_u32, 0_u32);
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(|_| damaged())? {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::CodeSectionEntry(body) => {
+                functions += 1;
+                let locals =
+                    body.get_locals_reader().and_then(|all| all.into_iter().try_fold(0, |sum, one| Ok(sum + u64::from(one?.0))));
+                let locals = locals.map_err(|_| damaged())?;
+                let size = body.range().len() as u64;
+                if functions > FUNCTIONS || size > BODY || size.saturating_mul(locals) > DENSE {
+                    return Err(too_large());
+                }
+            }
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section {
@@ -71,6 +89,31 @@ pub(super) fn damaged() -> Refused {
     Refused::new(
         "Ce fichier est abîmé : ce n'est pas un composant entier. Téléchargez-le de nouveau, et vérifiez-le : beffroi plugin verify FICHIER.",
         "This file is damaged: it is not a whole component. Download it again, and verify it: beffroi plugin verify FILE.",
+    )
+}
+
+/// Why a component cannot be compiled: it is not whole, or it is whole and more than any plugin may be.
+pub(super) fn uncompiled(bytes: &[u8]) -> Refused {
+    if Validator::new_with_features(WasmFeatures::default()).validate_all(bytes).is_ok() { too_much() } else { damaged() }
+}
+
+/// Compiling it would take all there is.
+fn too_large() -> Refused {
+    Refused::new(
+        "Ce plugin est trop gros pour être compilé : il a trop de fonctions, ou l'une d'elles est trop grande. C'est un défaut du plugin\u{a0}: signalez-le à son auteur.",
+        "This plugin is too large to be compiled: it has too many functions, or one of them is too large. This is a defect of the plugin: tell its author.",
+    )
+}
+
+/// It asks for more than plugins get, before it has done anything.
+pub(super) fn too_much() -> Refused {
+    Refused::new(
+        format!(
+            "Ce plugin demande trop de la machine avant d'avoir rien fait : au plus {PARTS} mémoires et {PARTS} tables, et {TABLE} éléments par table. C'est un défaut du plugin\u{a0}: signalez-le à son auteur."
+        ),
+        format!(
+            "This plugin asks too much of the machine before it has done anything: at most {PARTS} memories and {PARTS} tables, and {TABLE} elements in a table. This is a defect of the plugin: tell its author."
+        ),
     )
 }
 

@@ -693,7 +693,7 @@ fn strings<'j>(json: &'j Json, out: &mut Vec<&'j str>) {
 
 fn limits(table: &Table<'_>) -> Asked {
     let usual = Asked::default();
-    let whole = |key, most, default: u32| u32::try_from(table.number(key, 1..=most, default.into())).unwrap_or(default);
+    let whole = |key, most, default: u32| u32::try_from(table.number(key, 0..=most, default.into())).unwrap_or(default);
     let bytes = |key, most: usize, default: u64| {
         let default = usize::try_from(default).unwrap_or(usize::MAX);
         table.size(key, 0..=most, default) as u64

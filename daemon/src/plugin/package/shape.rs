@@ -240,3 +240,32 @@ fn not_an_interface(name: &str) -> Refused {
         shown(name)
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_say_what_the_contract_says() {
+        let text = include_str!("../../../../plugin-sdk/wit/plugin.wit");
+        let mut found: Vec<(&str, Vec<&str>)> = Vec::new();
+        for line in text.lines().map(str::trim) {
+            if let Some(name) = line.strip_prefix("interface ") {
+                found.push((name.trim_end_matches(" {"), Vec::new()));
+            } else if let Some((name, _)) = line.split_once(": func(")
+                && let Some((_, functions)) = found.last_mut()
+            {
+                functions.push(name.trim_start_matches('%'));
+            }
+        }
+        // The desk's functions stand in a file of their own, made from the daemon's table.
+        found.push((DESK, Vec::new()));
+        let mut known: Vec<(&str, Vec<&str>)> =
+            HOST.iter().chain(&ABILITIES).map(|(name, functions)| (*name, functions.to_vec())).collect();
+        for list in [&mut found, &mut known] {
+            list.sort();
+            list.iter_mut().for_each(|(_, functions)| functions.sort_unstable());
+        }
+        assert_eq!(known, found);
+    }
+}

@@ -43,10 +43,18 @@ pub fn question(manifest: &Manifest, language: Language) -> String {
         lines.push(language.pick(format!("{title} veut :"), format!("{title} wants to:")));
         lines.extend(rights.iter().map(|line| format!("  • {line}")));
     }
-    let rest = language.pick(
-        "Il n'a accès à rien d'autre : ni à vos fichiers, ni au reste du réseau, ni aux autres plugins.",
-        "It has access to nothing else: not to your files, not to the rest of the network, not to other plugins.",
-    );
+    // At the desk, the daemon's own requests may go anywhere public.
+    let rest = if manifest.desk.iter().any(|pattern| pattern.starts_with("http::")) {
+        language.pick(
+            "Il n'a accès à rien d'autre : ni à vos fichiers, ni à votre réseau privé, ni aux autres plugins.",
+            "It has access to nothing else: not to your files, not to your private network, not to other plugins.",
+        )
+    } else {
+        language.pick(
+            "Il n'a accès à rien d'autre : ni à vos fichiers, ni au reste du réseau, ni aux autres plugins.",
+            "It has access to nothing else: not to your files, not to the rest of the network, not to other plugins.",
+        )
+    };
     lines.push(rest.to_owned());
     lines.iter().map(|line| typeset(line, language) + "\n").collect()
 }
@@ -158,17 +166,16 @@ impl Speaker<'_> {
     }
 
     fn desk(&self, patterns: &[String]) -> Vec<String> {
-        let mut lines = Vec::new();
+        // Functions for the same thing share a line.
+        let mut lines: Vec<(&str, Vec<&str>)> = Vec::new();
         for pattern in patterns {
-            let line = match self.function(pattern) {
-                Some(words) => format!("{words} ({pattern})"),
-                None => self.pick(format!("appeler {pattern} dans Beffroi"), format!("call {pattern} inside Beffroi")),
-            };
-            if !lines.contains(&line) {
-                lines.push(line);
+            let words = self.function(pattern).unwrap_or(self.pick("appeler dans Beffroi", "call inside Beffroi"));
+            match lines.iter_mut().find(|(known, _)| *known == words) {
+                Some((_, patterns)) => patterns.push(pattern),
+                None => lines.push((words, vec![pattern])),
             }
         }
-        lines
+        lines.into_iter().map(|(words, patterns)| format!("{words} ({})", patterns.join(", "))).collect()
     }
 
     /// What functions of the desk are for.

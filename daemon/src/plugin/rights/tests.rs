@@ -108,8 +108,19 @@ fn an_upgrade_asks_for_what_is_new_and_tells_what_went_away() {
     assert!(change.new[0].starts_with("send at every server of video.example.com"), "{change:?}");
     assert!(change.new[1].contains("any public address"), "{change:?}");
     assert!(change.gone.iter().any(|line| line.contains("posts::plan")), "{change:?}");
-    let narrower = Manifest { credentials: vec![], ..old.clone() };
+    let narrower = Manifest { credentials: vec![], ..old };
     assert!(asked(&narrower).beyond(&granted).is_nothing());
+}
+
+#[test]
+fn a_plugin_that_may_call_anywhere_from_the_desk_is_not_said_to_be_kept_in() {
+    let with = |desk: &[&str]| question(&Manifest { desk: strings(desk), ..whole() }, Language::En);
+    assert!(with(&["log::*", "text::*"]).contains("keep a log (log::*, text::*)"), "functions for one thing share a line");
+    assert!(with(&["library::*"]).contains("not to the rest of the network"));
+    for desk in ["http::get", "http::post", "http::*"] {
+        let text = with(&[desk]);
+        assert!(text.contains("any public address") && !text.contains("rest of the network"), "{text}");
+    }
 }
 
 const HOSTS: [&str; 7] =

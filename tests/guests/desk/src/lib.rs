@@ -28,7 +28,7 @@ struct Asked {
 
 impl Workflow for Guest {
     fn run(_: &Trigger) -> Result<String, Error> {
-        let asked: Vec<Asked> = serde_json::from_value(desk::run_payload()?)
+        let asked: Vec<Asked> = json::from_value(desk::run_payload()?)
             .map_err(|e| Error::reject("payload", format!("The payload is no list of calls: {e}.")))?;
         let mut told = Value::Null;
         for Asked { function, arguments, step } in asked {

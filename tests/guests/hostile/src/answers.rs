@@ -48,11 +48,9 @@ pub(crate) fn publish(orders: &Value, prepared: Option<&str>) -> Option<Result<O
             drop(http::post(text(orders, "url")).bytes("posted", "text/plain").send_raw());
             Err(Error::reject("no", "It was not posted."))
         }
-        "pending-for-ever" => Ok(Outcome::Pending(Pause::new(
-            format!("{}x", prepared.unwrap_or_default()),
-            u64::MAX,
-            "Still at it.",
-        ))),
+        "pending-for-ever" => {
+            Ok(Outcome::Pending(Pause::new(format!("{}x", prepared.unwrap_or_default()), u64::MAX, "Still at it.")))
+        }
         "pending-huge" => Ok(Outcome::Pending(Pause::new("h".repeat(size(orders, "size")), 0, DIRT))),
         "fail-dirty" => Err(Error::Reject(dirty(orders))),
         "fail-internal" => Err(Error::internal("own-defect", "I am broken.")),
@@ -167,11 +165,9 @@ pub(crate) fn stock(orders: &Value, since: Option<&str>) -> Result<StockPage, Er
             page(items, Some(format!("p{}", step + 1)), true)
         }
         "stock-mixed" => StockPage { changes: step % 2 == 1, ..page(Vec::new(), Some(format!("p{}", step + 1)), true) },
-        "stock-removed" => StockPage {
-            removed: vec!["r".repeat(10_000); size(orders, "count")],
-            changes: true,
-            ..page(Vec::new(), None, false)
-        },
+        "stock-removed" => {
+            StockPage { removed: vec!["r".repeat(10_000); size(orders, "count")], changes: true, ..page(Vec::new(), None, false) }
+        }
         "stock-odd" => page(
             vec![
                 Item { available: Some(i64::MIN), price: price(-100, "EUR"), ..Item::new("least", "Pain") },

@@ -8,7 +8,7 @@ mod runtime;
 mod sandbox;
 
 use beffroi_plugin::prelude::*;
-use serde_json::from_str;
+use beffroi_plugin::json::from_str;
 
 struct Hostile;
 

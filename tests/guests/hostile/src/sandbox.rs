@@ -2,7 +2,7 @@
 
 use crate::{deed, size, text};
 use beffroi_plugin::prelude::*;
-use serde_json::to_string;
+use beffroi_plugin::json::to_string;
 
 pub(crate) fn act(orders: &Value) -> Option<Result<String, Error>> {
     Some(match deed(orders) {

@@ -13,7 +13,7 @@ impl Plugin for Suggests {
 impl Workflow for Suggests {
     fn run(_trigger: &Trigger) -> Result<String, Error> {
         let run = desk::run_id()?;
-        let accounts = Vec::<String>::deserialize(desk::run_accounts()?).unwrap_or_default();
+        let accounts: Vec<String> = json::from_value(desk::run_accounts()?).unwrap_or_default();
         let mut planned = 0;
         for account in &accounts {
             let next = desk::library_next(account, ())?;
