@@ -14,6 +14,6 @@ for kind in channel source catalog generator notifier workflow; do
   mkdir -p "$work/$kind/deps/beffroi-plugin"
   cp plugin-sdk/wit/*.wit "$work/$kind/deps/beffroi-plugin/"
   cp "plugin-sdk/templates/shared/$kind/world.wit" "$work/$kind/project.wit"
-  "$tools/bin/wit-bindgen" c "$work/$kind" --world project --out-dir "plugin-sdk/templates/c/$kind/bindings" "$@" > /dev/null ||
+  "$tools/bin/wit-bindgen" c "$work/$kind" --world project --out-dir "plugin-sdk/templates/c/$kind/bindings" "$@" > /dev/null 2>&1 ||
     { echo "The C bindings of $kind differ from the contract. Make them anew: .ci/tools/c-bindings.sh" >&2; exit 1; }
 done

@@ -152,6 +152,9 @@ extern void __wasm_import_beffroi_plugin_desk_text_fill(uint8_t *, size_t, uint8
 __attribute__((__import_module__("beffroi:plugin/desk@0.1.0"), __import_name__("text-tags")))
 extern void __wasm_import_beffroi_plugin_desk_text_tags(uint8_t *, size_t, uint8_t *);
 
+__attribute__((__import_module__("beffroi:plugin/desk@0.1.0"), __import_name__("texts-write")))
+extern void __wasm_import_beffroi_plugin_desk_texts_write(uint8_t *, size_t, uint8_t *);
+
 __attribute__((__import_module__("beffroi:plugin/desk@0.1.0"), __import_name__("time-show")))
 extern void __wasm_import_beffroi_plugin_desk_time_show(int64_t, int32_t, uint8_t *, size_t, uint8_t *);
 
@@ -2396,6 +2399,33 @@ bool beffroi_plugin_desk_text_tags(beffroi_plugin_desk_json_t *words, project_st
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_beffroi_plugin_desk_text_tags((uint8_t *) (*words).ptr, (*words).len, ptr);
   beffroi_plugin_desk_result_string_string_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (project_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (project_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool beffroi_plugin_desk_texts_write(beffroi_plugin_desk_json_t *prompt, beffroi_plugin_desk_json_t *ret, project_string_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(3*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_beffroi_plugin_desk_texts_write((uint8_t *) (*prompt).ptr, (*prompt).len, ptr);
+  beffroi_plugin_desk_result_json_string_t result;
   switch ((int32_t) *((uint8_t*) (ptr + 0))) {
     case 0: {
       result.is_err = false;

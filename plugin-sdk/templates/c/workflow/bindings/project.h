@@ -412,8 +412,9 @@ extern bool beffroi_plugin_desk_notify_send(beffroi_plugin_desk_json_t *notice, 
 // - `post`: text, or item (a library item); accounts or account (all of the workflow's when left out); link, media (a
 // list of #{path, alt}, in the library folder), format, theme; draft (true holds it for a yes); at (earliest), expires
 // (latest; an instant or a length of time; when left out, 24 hours after the earliest moment, and 7 days for what
-// needs a yes); once (at most one post ever for this key); per_network (a map of texts), campaign, why; guards (#{sku,
-// catalog, at_least, price, max_age}), on_fail (hold or drop)
+// needs a yes); once (at most one post ever for this key); per_network (a map of texts), campaign, why; reply_to (the
+// network's identifier of the message it answers); options (a map of texts for one network, such as visibility);
+// guards (#{sku, catalog, at_least, price, max_age}), on_fail (hold or drop)
 extern bool beffroi_plugin_desk_posts_plan(beffroi_plugin_desk_json_t *post, bool *ret, project_string_t *err);
 // What an account published or will publish, newest first: #{post, text, at, state, theme, item}; without what was
 // cancelled or refused.
@@ -507,6 +508,13 @@ extern bool beffroi_plugin_desk_text_fill(project_string_t *template_, beffroi_p
 // Words as tags, such as #Pain #Arras.
 // - `words`: a list of texts
 extern bool beffroi_plugin_desk_text_tags(beffroi_plugin_desk_json_t *words, project_string_t *ret, project_string_t *err);
+// Lets a generator write, and gives back #{texts, model, cost}; cost is nothing when the generator does not say it.
+// The answer is kept like that of a step: a run that is tried again gets the same texts and pays nothing. A generator
+// whose budget of the month is used up is not asked; that is an error.
+// - `prompt`: task (what to write now; may quote others), instructions (who writes, and what it must never do), facts
+// (a map of texts to use), variants (how many texts, 1), max_chars, language (fr or en; the business's when left out),
+// generator (a name under [generators]; needed when there are several)
+extern bool beffroi_plugin_desk_texts_write(beffroi_plugin_desk_json_t *prompt, beffroi_plugin_desk_json_t *ret, project_string_t *err);
 // An instant in the business's zone.
 // - `instant`: an instant
 // - `format`: as in strftime; day and date in the business's language when left out
