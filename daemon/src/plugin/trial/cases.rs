@@ -162,7 +162,7 @@ pub(super) fn reading<T: std::fmt::Debug>(
 ) {
     let all = |fate| stage.scene(Whom::All, fate);
     cases.push(case(ability, &BUSY, &all(Fate::status(429).with("retry-after", "120")), |scene| {
-        unless_silent(scene, must(call(scene), |answer| rests(answer)))
+        unless_silent(scene, must(call(scene), rests))
     }));
     if !stage.manifest.credentials.is_empty() {
         cases.push(case(ability, &LOCKED_OUT, &all(Fate::status(401)), |scene| {

@@ -157,7 +157,7 @@ fn changing<T: std::fmt::Debug>(
     let all = |fate| stage.scene(Whom::All, fate);
     let first = |attempt: Attempt<T>| attempt.map(|(answer, _)| answer);
     cases.push(case(ability, &BUSY, &all(Fate::status(429).with("retry-after", "120")), |scene| {
-        unless_silent(scene, must(first(call(scene)), |answer| rests(answer)))
+        unless_silent(scene, must(first(call(scene)), rests))
     }));
     if !stage.manifest.credentials.is_empty() {
         cases.push(case(ability, &LOCKED_OUT, &all(Fate::status(401)), |scene| {

@@ -152,7 +152,7 @@ fn generate(stage: &Stage, cases: &mut Vec<Case>) {
         })
     }));
     cases.push(case("generate", &BUSY, &all(Fate::status(429).with("retry-after", "120")), |scene| {
-        unless_silent(scene, must(scene.generate(&prompt), |answer| rests(answer)))
+        unless_silent(scene, must(scene.generate(&prompt), rests))
     }));
     if !stage.manifest.credentials.is_empty() {
         cases.push(case("generate", &LOCKED_OUT, &all(Fate::status(401)), |scene| {

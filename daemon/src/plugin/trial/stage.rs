@@ -47,6 +47,9 @@ pub(super) struct Stage {
     _folder: tempfile::TempDir,
 }
 
+/// A desk after a run, and what came of it.
+pub(super) type Worked = (Box<dyn Desk>, Result<String, WorkflowFailure>);
+
 /// One scene: a remote, a state, a moment.
 pub(super) struct Scene<'s> {
     pub(super) stage: &'s Stage,
@@ -71,7 +74,7 @@ impl Stage {
         let canary = Arc::new(|name: &str| name.starts_with("BEFFROI_SECRET_").then(|| CANARY.to_owned()));
         let sources = Sources { credentials: None, folder: folder.path().join("secrets"), environment: canary };
         let store = Arc::new(store);
-        let secrets = Arc::new(Secrets::new(store.clone(), clock, sources, folder.path()));
+        let secrets = Arc::new(Secrets::new(store, clock, sources, folder.path()));
         let host = Host::new(table, cache, None, Some(secrets));
         let manifest = Arc::new(package.manifest.clone());
         let bytes = package.bytes.clone();
@@ -274,11 +277,7 @@ impl Scene<'_> {
         Ok(self.bridge()?.notify(&self.call(delivery), delivery, notice))
     }
 
-    pub(super) fn work(
-        &self,
-        desk: Box<dyn Desk>,
-        payload: Json,
-    ) -> Result<(Box<dyn Desk>, Result<String, WorkflowFailure>), String> {
+    pub(super) fn work(&self, desk: Box<dyn Desk>, payload: Json) -> Result<Worked, String> {
         let workflow = PluginWorkflow(self.bridge()?);
         let trigger = Trigger { kind: "hand".into(), due: self.now, payload };
         let (desk, answer, _) = workflow.run(desk, &self.call("r1"), &trigger);
