@@ -440,7 +440,7 @@ struct SmallDisk(std::path::PathBuf);
 impl SmallDisk {
     fn new(at: &Path) -> Option<Self> {
         std::fs::create_dir_all(at).ok()?;
-        let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "beffroi-test"]).arg(at).output();
+        let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "beffroi-test"]).arg(at).output();
         mounted.is_ok_and(|o| o.status.success()).then(|| Self(at.to_owned()))
     }
 }

@@ -91,7 +91,7 @@ fn list(request: http::Request) -> Result<(Vec<Value>, http::Response), Error> {
 fn refusal(response: &http::Response) -> Error {
     let code = response.json::<Value>().ok().and_then(|body| loose::some_text(&body, "/code"));
     match (response.status, code.as_deref()) {
-        (401 | 403, Some(_)) => Error::reconnect(
+        (401, _) | (403, Some(_)) => Error::reconnect(
             "key-refused",
             pick(
                 "La boutique refuse la clé. Créez-en une en lecture seule pour un administrateur (WooCommerce, Réglages, \
@@ -100,7 +100,7 @@ fn refusal(response: &http::Response) -> Error {
                  REST API), and check that the address begins with https.",
             ),
         ),
-        (401 | 403 | 501, None) => Error::reject(
+        (403 | 501, None) => Error::reject(
             "firewall",
             pick(
                 format!(
