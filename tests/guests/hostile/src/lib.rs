@@ -7,8 +7,8 @@ mod answers;
 mod runtime;
 mod sandbox;
 
-use beffroi_plugin::prelude::*;
 use beffroi_plugin::json::from_str;
+use beffroi_plugin::prelude::*;
 
 struct Hostile;
 

@@ -1,8 +1,8 @@
 //! Attacks on what the host gives: requests, credentials, private state, media, the desk.
 
 use crate::{deed, size, text};
-use beffroi_plugin::prelude::*;
 use beffroi_plugin::json::to_string;
+use beffroi_plugin::prelude::*;
 
 pub(crate) fn act(orders: &Value) -> Option<Result<String, Error>> {
     Some(match deed(orders) {
