@@ -11,11 +11,11 @@ use beffroi::kinds::{Call, Keep};
 use beffroi::network::ScriptedNetwork;
 use beffroi::plugin::bridge::Trial;
 use beffroi::plugin::host::{Duty, Host, Loaded};
-use beffroi::plugin::manifest::Manifest;
-use beffroi::plugin::package;
+use beffroi::plugin::manifest::{self, Manifest};
 use beffroi::plugin::rights;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,10 +111,19 @@ fn resident() -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or_default() * 1_024
 }
 
-/// The guest, built and packed as plugins are, and its manifest.
+/// The guest, built as plugins are, and its manifest.
 fn guest() -> (Vec<u8>, Manifest) {
-    let built = beffroi_plugins::build(&beffroi_plugins::root()).unwrap_or_else(|sentence| panic!("{sentence}"));
-    let wasm = std::fs::read(built.folder.join("probe.wasm")).expect("the guest was built");
-    let manifest = package::read(wasm.clone()).expect("it is a package").manifest;
-    (wasm, manifest)
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let target = root.join("target/plugins");
+    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .current_dir(&root)
+        .args(["build", "--quiet", "--package", "beffroi-guest-probe", "--target", "wasm32-wasip2", "--profile", "plugin"])
+        .arg("--target-dir")
+        .arg(&target)
+        .status();
+    assert!(status.is_ok_and(|status| status.success()), "the guest could not be built");
+    let wasm = std::fs::read(target.join("wasm32-wasip2/plugin/beffroi_guest_probe.wasm")).expect("the guest was built");
+    let file = root.join("tests/guests/probe/beffroi-plugin.toml");
+    let text = std::fs::read_to_string(&file).expect("the guest has a manifest");
+    (wasm, manifest::parse(&text, &file).expect("the manifest is good"))
 }

@@ -4,6 +4,7 @@ use super::host::{Host, Loaded};
 use super::manifest::{Asked, AskedPlace, Manifest, Setting, SettingKind, Words};
 use crate::domain::{Digest, PluginName};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -46,8 +47,32 @@ pub(super) fn orders() -> Vec<Setting> {
 /// Bytes of the guest that does as it is told, built once per process.
 pub(super) fn probe_bytes() -> &'static [u8] {
     static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
-        let built = beffroi_plugins::build(&beffroi_plugins::root()).unwrap_or_else(|sentence| panic!("{sentence}"));
-        std::fs::read(built.folder.join("probe.wasm")).expect("the guest was built")
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the daemon has a folder above it");
+        let target = root.join("target/plugins");
+        // Does nothing where it is there already. The crate that packs plugins does the same; it needs this one and cannot serve it.
+        let added = Command::new("rustup").args(["target", "add", "wasm32-wasip2"]).output();
+        if let Some(problem) = added.as_ref().err().map(ToString::to_string).or_else(|| {
+            added.as_ref().ok().filter(|o| !o.status.success()).map(|o| String::from_utf8_lossy(&o.stderr).into_owned())
+        }) {
+            eprintln!("rustup did not add wasm32-wasip2: {problem}");
+        }
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        // What the outer build was told is not meant for guests.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| {
+            let name = name.to_string_lossy();
+            name.starts_with("CARGO_") && name != "CARGO_HOME" || name.starts_with("RUSTFLAGS") || name == "RUSTC_WRAPPER"
+        }) {
+            cargo.env_remove(name);
+        }
+        let status = cargo
+            .current_dir(root)
+            .args(["build", "--quiet", "--package", "beffroi-guest-probe", "--target", "wasm32-wasip2", "--profile", "plugin"])
+            .arg("--target-dir")
+            .arg(&target)
+            .status()
+            .expect("cargo runs");
+        assert!(status.success(), "the guest could not be built");
+        std::fs::read(target.join("wasm32-wasip2/plugin/beffroi_guest_probe.wasm")).expect("the guest was built")
     });
     &BYTES
 }
