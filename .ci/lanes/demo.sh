@@ -14,7 +14,8 @@ beffroi=$PWD/target/debug/beffroi
 python3 - "$work/once.json" <<'PY'
 import json, os, sys
 report = json.load(open(sys.argv[1]))
-assert len(report["runs"]) == 4 and all(run["state"] == "done" for run in report["runs"]), report["runs"]
+assert [run["workflow"] for run in report["runs"]] == ["digest", "promotions", "rotation", "trends", "vitrine"], report["runs"]
+assert all(run["state"] == "done" for run in report["runs"]), report["runs"]
 assert report["online"] and all(os.path.exists(post["file"]) for post in report["online"]), report["online"]
 assert report["to_approve"], "no draft waits for a yes"
 assert any("puis" in (post["reason"] or "") for post in report["held"]), report["held"]

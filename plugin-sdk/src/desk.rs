@@ -357,7 +357,7 @@ desk! {
     /// whose budget of the month is used up is not asked; that is an error.
     /// - `prompt`: task (what to write now; may quote others), instructions (who writes, and what it must never do), facts
     /// (a map of texts to use), variants (how many texts, 1), max_chars, language (fr or en; the business's when left out),
-    /// generator (a name under [generators]; needed when there are several)
+    /// generator (a name under `[generators]`; needed when there are several)
     texts_write = "texts-write" (prompt: json) -> json;
 
     /// An instant in the business's zone.
