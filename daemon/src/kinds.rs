@@ -110,6 +110,18 @@ pub enum KindError {
 }
 
 impl KindError {
+    /// A picture or film of a post that cannot be read: final when it is gone, passing otherwise.
+    pub fn media_missing(language: Language, path: &str, error: &std::io::Error) -> Self {
+        let failure = Failure::new(
+            "media-missing",
+            language.pick(
+                format!("L'image «\u{a0}{path}\u{a0}» ne se lit pas ({error}). Remettez-la à sa place."),
+                format!("The picture \"{path}\" cannot be read ({error}). Put it back in its place."),
+            ),
+        );
+        if error.kind() == std::io::ErrorKind::NotFound { Self::Reject(failure) } else { Self::Retry(failure, None) }
+    }
+
     /// The failure inside.
     pub fn failure(&self) -> &Failure {
         match self {

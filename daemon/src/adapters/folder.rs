@@ -104,7 +104,7 @@ impl FolderChannel {
         if folder.join(&name).is_file() {
             return Ok(format!("{MEDIA}/{name}"));
         }
-        let mut source = File::open(&medium.path).map_err(|e| missing(language, &medium.path, &e))?;
+        let mut source = File::open(&medium.path).map_err(|e| KindError::media_missing(language, &medium.path, &e))?;
         let mut is_same = false;
         let copied = files::write_with(folder, &name, |file| {
             is_same = media::copy_digesting(&mut source, file)?.0 == digest;
@@ -184,17 +184,6 @@ fn changed(language: Language, path: &str) -> Failure {
     )
 }
 
-fn missing(language: Language, path: &str, error: &io::Error) -> KindError {
-    let failure = Failure::new(
-        "media-missing",
-        language.pick(
-            format!("L'image «\u{a0}{path}\u{a0}» ne se lit pas ({error}). Remettez-la à sa place."),
-            format!("The picture \"{path}\" cannot be read ({error}). Put it back in its place."),
-        ),
-    );
-    if error.kind() == io::ErrorKind::NotFound { KindError::Reject(failure) } else { KindError::Retry(failure, None) }
-}
-
 impl Channel for FolderChannel {
     /// A file is there or it is not.
     fn settles_within(&self) -> Duration {
@@ -232,7 +221,7 @@ impl Channel for FolderChannel {
             match self.digests.digest(Path::new(&medium.path)) {
                 Ok(digest) if digest.eq_ignore_ascii_case(&medium.digest) => {}
                 Ok(_) => out.push(changed(self.language, &medium.path)),
-                Err(e) => out.push(missing(self.language, &medium.path, &e).failure().clone()),
+                Err(e) => out.push(KindError::media_missing(self.language, &medium.path, &e).failure().clone()),
             }
         }
         out

@@ -5,7 +5,7 @@
 
 use super::contract::wire;
 use crate::domain::{Digest, Language};
-use crate::kinds::{Failure, KindError, Media};
+use crate::kinds::{KindError, Media};
 use sha2::Digest as _;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -38,7 +38,7 @@ impl Asset {
             (&mut file).take(64).read_to_end(&mut head)?;
             Ok((file, meta.len(), head))
         });
-        let (mut file, size, head) = opened.map_err(|error| missing(language, &medium.path, &error))?;
+        let (mut file, size, head) = opened.map_err(|error| KindError::media_missing(language, &medium.path, &error))?;
         let media_type = media_type(&medium.path, &head).to_owned();
         let dimensions = if media_type.starts_with("image/") {
             file.seek(SeekFrom::Start(0)).ok();
@@ -117,17 +117,6 @@ impl Asset {
         self.compared = true;
         Ok(())
     }
-}
-
-fn missing(language: Language, path: &str, error: &io::Error) -> KindError {
-    let failure = Failure::new(
-        "media-missing",
-        language.pick(
-            format!("L'image «\u{a0}{path}\u{a0}» ne se lit pas ({error}). Remettez-la à sa place."),
-            format!("The picture \"{path}\" cannot be read ({error}). Put it back in its place."),
-        ),
-    );
-    if error.kind() == io::ErrorKind::NotFound { KindError::Reject(failure) } else { KindError::Retry(failure, None) }
 }
 
 /// What a file is: by its first bytes, or else by its name.
