@@ -27,6 +27,7 @@ use crate::schedule::board::{Board, Claim, Waiter};
 use crate::schedule::ledger::Planner;
 use crate::schedule::recover;
 use crate::secrets::{Secrets, Sources};
+use crate::store::journal::JournalOp;
 use crate::store::plugins as stored_plugins;
 use crate::store::{Change, CommitError, Mode, Op, OpenError, Store, TriggerKind, view};
 use std::collections::BTreeSet;
@@ -324,8 +325,10 @@ impl Engine {
             network: network.clone(),
             adapters: adapters.clone(),
             current: current.clone(),
+            library: Mutex::default(),
         });
         let runner = Arc::new(Runner::new(tools, scripts.clone(), board.clone(), pulse.clone()));
+        runner.shadows.take_up(&store)?;
         let accounts = AccountReader::new(Reached {
             store: store.clone(),
             clock: clock.clone(),
@@ -449,7 +452,14 @@ impl Engine {
         let mut pruned = self.pruned.lock().unwrap_or_else(PoisonError::into_inner);
         if now.since(*pruned) >= PRUNE_EVERY {
             let before = now.minus(self.current.get().limits.keep_runs);
-            let done = self.store.commit(Change::new(now, vec![Op::Prune { before, most: PRUNE_AT_ONCE }]))?;
+            let limits = self.current.get().limits.clone();
+            let journals = JournalOp::Prune {
+                before: now.minus(limits.keep_journals),
+                bytes: i64::try_from(limits.journal_size).unwrap_or(i64::MAX),
+                most: PRUNE_AT_ONCE,
+            };
+            let ops = vec![Op::Prune { before, most: PRUNE_AT_ONCE }, Op::Journal(Box::new(journals))];
+            let done = self.store.commit(Change::new(now, ops))?;
             if done.touched < PRUNE_AT_ONCE as usize {
                 *pruned = now;
             }

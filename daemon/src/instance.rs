@@ -337,6 +337,10 @@ pub struct Limits {
     pub runs: usize,
     /// Finished runs (their log and effects) are kept this long; the ledger is kept for ever.
     pub keep_runs: Duration,
+    /// What runs were told (their journals) is kept this long, so that they can be replayed.
+    pub keep_journals: Duration,
+    /// Most bytes of journals; the oldest go first. 0 keeps none.
+    pub journal_size: u64,
     /// Whether a changed file is taken up without being asked.
     pub watch: bool,
     /// Hosts or addresses that scripts and feeds may reach although they are private, such as `127.0.0.1:8080`.
@@ -367,6 +371,8 @@ impl Default for Limits {
         Self {
             runs: 16,
             keep_runs: Duration::from_secs(90 * 86_400),
+            keep_journals: Duration::from_secs(30 * 86_400),
+            journal_size: 64 << 20,
             watch: true,
             allow_private: Vec::new(),
             plugins: Ceiling::default(),

@@ -20,29 +20,51 @@ use crate::instance::{
 use crate::kinds::{Call, Catalog, Channel, Generator, Item, Media, Notifier, Source};
 use crate::plugin::Plugins;
 use crate::problem::Problem;
+use crate::store::journal::Part;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 /// The library is looked through for changes at most this often.
 const LIBRARY_REST: Duration = Duration::from_secs(5);
 
 /// A catalog at one moment.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Stock {
     /// Every product.
     pub items: Vec<Item>,
     /// The moment for which it is true.
     pub as_of: Timestamp,
+    #[serde(skip)]
     by_sku: HashMap<String, usize>,
+    /// The same as content of journals, made when a run first reads it.
+    #[serde(skip)]
+    kept: OnceLock<Part>,
+}
+
+impl<'de> Deserialize<'de> for Stock {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Plain {
+            items: Vec<Item>,
+            as_of: Timestamp,
+        }
+        Plain::deserialize(from).map(|plain| Self::new(plain.items, plain.as_of))
+    }
 }
 
 impl Stock {
     /// These products, as they were at this moment.
     pub fn new(items: Vec<Item>, as_of: Timestamp) -> Self {
         let by_sku = items.iter().enumerate().map(|(at, item)| (item.sku.clone(), at)).collect();
-        Self { items, as_of, by_sku }
+        Self { items, as_of, by_sku, kept: OnceLock::new() }
+    }
+
+    /// This stock as content of journals; `make` is called once for all runs that read it.
+    pub fn part(&self, make: impl FnOnce(&Self) -> Part) -> Part {
+        self.kept.get_or_init(|| make(self)).clone()
     }
 
     /// The same with these products new or changed, and without those.

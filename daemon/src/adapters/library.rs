@@ -21,6 +21,7 @@ use crate::domain::Digest;
 use crate::kinds::Media;
 use crate::problem::Problem;
 use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
@@ -55,7 +56,7 @@ const LARGEST: u64 = 1 << 20;
 const DEEPEST: usize = 16;
 
 /// All usable items.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Library {
     /// Ordered by path.
     pub items: Vec<LibraryItem>,
@@ -64,7 +65,7 @@ pub struct Library {
 }
 
 /// One thing that may be posted, more than once.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LibraryItem {
     /// Its name for the ledger; the path without extension when the file does not say otherwise.
     pub id: String,
@@ -101,6 +102,7 @@ pub struct LibraryItem {
     /// Hashtags without the hash.
     pub tags: Vec<String>,
     /// The file it was read from.
+    #[serde(skip)]
     pub file: PathBuf,
 }
 

@@ -476,6 +476,8 @@ impl Reader<'_> {
             allow_private: allow_private.collect(),
             runs: table.number("runs", 1..=1_024, default.runs as u64) as usize,
             keep_runs: table.span("keep_runs", HOUR..=100 * YEAR, default.keep_runs),
+            keep_journals: table.span("keep_journals", HOUR..=100 * YEAR, default.keep_journals),
+            journal_size: table.size("journal_size", 0..=1 << 40, default.journal_size as usize) as u64,
             watch: table.flag("watch", default.watch),
             plugins: Ceiling {
                 memory: table.size("plugin_memory", 1 << 20..=1 << 30, default.plugins.memory),

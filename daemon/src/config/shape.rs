@@ -93,8 +93,20 @@ pub(super) static SCRIPTS: Keys = section("scripts", &["folder"]);
 /// `[secrets]`
 pub(super) static SECRETS: Keys = section("secrets", &["folder"]);
 /// `[limits]`
-pub(super) static LIMITS: Keys =
-    section("limits", &["runs", "keep_runs", "allow_private", "watch", "plugin_memory", "plugin_time", "plugin_hosts"]);
+pub(super) static LIMITS: Keys = section(
+    "limits",
+    &[
+        "runs",
+        "keep_runs",
+        "keep_journals",
+        "journal_size",
+        "allow_private",
+        "watch",
+        "plugin_memory",
+        "plugin_time",
+        "plugin_hosts",
+    ],
+);
 
 const fn secrets(section: &'static str) -> Keys {
     Keys { section, inner: Some("secrets"), keys: &["token"], open: true }

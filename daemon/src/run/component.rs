@@ -52,7 +52,7 @@ pub(super) fn execute(tools: &Tools, instance: &Instance, used: &PluginUse, mut 
     let trigger = Trigger { kind: facts.kind.word().into(), due: facts.due, payload };
     let (desk, answer, used) = workflow.run(Box::new(desk), &call, &trigger);
     let desk: Box<dyn Any> = desk;
-    let desk = *desk.downcast::<RunDesk>().expect("the desk that went in comes out");
+    let mut desk = *desk.downcast::<RunDesk>().expect("the desk that went in comes out");
     desk.remember(keep.take());
     let answer = answer.map_err(|failure| {
         // A stop that the desk ordered while the plugin was computing is the desk's.

@@ -5,20 +5,25 @@
 //! Never: lets a part of a run happen, or loses a claim: what cannot be committed now is kept and tried again.
 
 use super::component;
-use super::desk::{Facts, Leavings, RunDesk, Tools, occurrence};
+use super::desk::{Facts, Leavings, Outside, RunDesk, Tools, occurrence};
 use super::function::Stop;
+use super::journal::{self, Journal};
+use super::scene::Scene;
 use super::script::{Ended, Limits, Outcome, Scripts};
+use super::shadow::{self, Original, Shadows};
 use crate::clock::Turn;
-use crate::domain::{Digest, Json, RunId, Timestamp, show_span};
+use crate::domain::{Digest, Json, RunId, Timestamp, WorkflowName, show_span};
 use crate::effects::PlannedNotice;
 use crate::instance::{Instance, Workflow};
 use crate::kinds::Notice;
 use crate::pulse::Pulse;
 use crate::schedule::board::{Board, Claim, LONGEST_BACKOFF, gone};
+use crate::store::journal::{JournalOp, JournalRow, Part};
 use crate::store::{Answer, Change, CommitError, FinishedRun, LogLine, Op, RunState, TriggerKind, Usage};
 use std::any::Any;
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 /// A run that was done again this often without coming to a commit counts as failed.
@@ -33,6 +38,16 @@ pub struct Runner {
     scripts: Arc<Scripts>,
     board: Arc<Board>,
     pulse: Arc<Pulse>,
+    /// Versions of scripts that run beside those in force.
+    pub shadows: Shadows,
+    scenes: Mutex<HashMap<WorkflowName, Known>>,
+}
+
+/// The scene of a workflow, as long as configuration and script stay as they are.
+struct Known {
+    instance: Weak<Instance>,
+    version: Digest,
+    scene: Part,
 }
 
 /// What an attempt came to, before its change is committed.
@@ -57,7 +72,7 @@ enum End {
 impl Runner {
     /// A runner.
     pub fn new(tools: Arc<Tools>, scripts: Arc<Scripts>, board: Arc<Board>, pulse: Arc<Pulse>) -> Self {
-        Self { tools, scripts, board, pulse }
+        Self { tools, scripts, board, pulse, shadows: Shadows::default(), scenes: Mutex::default() }
     }
 
     /// Runs claims until the board is closed. For a thread with a stack of [`STACK`].
@@ -160,9 +175,11 @@ impl Runner {
         let facts = Facts::of(&claim, now);
         let workflow = claim.workflow.clone();
         let desk = |claim: &Claim| {
-            RunDesk::new(self.tools.clone(), instance.clone(), facts.clone(), claim.cancel.clone(), claim.recorded, claim.begun)
+            let told = instance.limits.journal_size > 0 || self.shadows.of(&facts.workflow.name).is_some();
+            let outside = Outside::live(self.tools.clone(), told);
+            RunDesk::new(outside, instance.clone(), facts.clone(), claim.cancel.clone(), claim.recorded, claim.begun)
         };
-        let (leavings, ended, operations, memory) = match &workflow.plugin {
+        let (mut leavings, ended, operations, memory) = match &workflow.plugin {
             Some(used) => {
                 let (desk, component::Ended { answer, memory }) = component::execute(&self.tools, &instance, used, desk(&claim));
                 let ended = match answer {
@@ -207,16 +224,55 @@ impl Runner {
                 tracing::info!(run = %claim.id, workflow = %claim.workflow.name, "stopped; the next start takes it up");
                 None
             }
-            Err((why, stop, not_before)) => Some(self.failed(claim, &facts, now, leavings, usage, &why, stop, not_before)),
+            Err((why, stop, not_before)) => {
+                let journal = leavings.journal.take().map(Journal::finish);
+                let mut attempt = self.failed(claim, &facts, now, leavings, usage, &why, stop, not_before);
+                if let (Some((data, parts)), End::Final { .. }, true) = (journal, &attempt.end, instance.limits.journal_size > 0) {
+                    attempt.change.ops.push(self.keep(&facts, &instance, data, parts));
+                }
+                Some(attempt)
+            }
         }
+    }
+
+    /// The operation that keeps what a run was told.
+    fn keep(&self, facts: &Facts, instance: &Arc<Instance>, data: Vec<u8>, mut parts: Vec<Part>) -> Op {
+        let scene = self.scene(facts, instance);
+        let row = JournalRow { run: facts.id, at: facts.now, scene: scene.0, data };
+        parts.push(scene);
+        Op::Journal(Box::new(JournalOp::Keep(row, parts)))
+    }
+
+    /// What a run of this workflow can see, as content of journals.
+    fn scene(&self, facts: &Facts, instance: &Arc<Instance>) -> Part {
+        let workflow = &facts.workflow;
+        let mut scenes = self.scenes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = scenes.get(&workflow.name)
+            && known.version == workflow.version
+            && std::ptr::eq(known.instance.as_ptr(), Arc::as_ptr(instance))
+        {
+            return known.scene.clone();
+        }
+        let imports = match &workflow.plugin {
+            Some(_) => Vec::new(),
+            None => self.scripts.compile(&workflow.script, &workflow.source).map_or_else(
+                |_| Vec::new(),
+                |compiled| compiled.imports.iter().map(|i| (i.path.clone(), i.source.clone())).collect(),
+            ),
+        };
+        let scene = serde_json::to_vec(&Scene::of(instance, workflow, imports)).expect("a scene is plain data");
+        let scene = journal::part(&scene);
+        let known = Known { instance: Arc::downgrade(instance), version: workflow.version, scene: scene.clone() };
+        scenes.insert(workflow.name.clone(), known);
+        scene
     }
 
     fn finished(
         &self,
         claim: Claim,
         facts: &Facts,
-        instance: &Instance,
-        left: Leavings,
+        instance: &Arc<Instance>,
+        mut left: Leavings,
         usage: Usage,
         (value, line): (Json, String),
     ) -> Attempt {
@@ -224,7 +280,16 @@ impl Runner {
         let effects = left.effects.to_json();
         let effects_hash = Some(Digest::of(effects.as_bytes()));
         let delivers = !left.effects.posts.is_empty() || !left.effects.notices.is_empty();
-        let mut ops = Vec::with_capacity(6);
+        let mut ops = Vec::with_capacity(7);
+        if let Some((data, parts)) = left.journal.take().map(Journal::finish) {
+            if let Some(row) = self.shadows.of(&workflow.name) {
+                let original = Original { facts, data: &data, parts: &parts, effects: &effects };
+                ops.push(shadow::compared(&self.tools, &self.scripts, instance, &row, &original));
+            }
+            if instance.limits.journal_size > 0 {
+                ops.push(self.keep(facts, instance, data, parts));
+            }
+        }
         let (planned, started) =
             left.effects.into_ops(claim.id, &workflow.name, instance, facts.now, || self.tools.store.next_run());
         ops.extend(planned);

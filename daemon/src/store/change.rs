@@ -378,6 +378,8 @@ pub enum Op {
     Metrics { path: String, cursor: String, rows: Vec<(String, String, String, f64)> },
     /// Changes what is known of plugins, or what they keep.
     Plugin(super::PluginOp),
+    /// Keeps, compares and forgets what runs were told.
+    Journal(Box<super::JournalOp>),
     /// Forgets the details of runs finished before an instant, at most this many.
     Prune { before: Timestamp, most: u32 },
 }
@@ -446,6 +448,7 @@ fn touch(db: &Connection, mark: &str, version: i64) -> rusqlite::Result<()> {
 fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committed) -> Result<(), CommitError> {
     match op {
         Op::Plugin(op) => super::plugins::apply(db, op, at)?,
+        Op::Journal(op) => super::journal::apply(db, op, at, &mut made.touched)?,
         Op::Occur(o) => {
             let fate = o.fate.as_ref().map(|(fate, reason)| (*fate, Some(reason.as_str())));
             occur(db, o, fate)?;

@@ -7,7 +7,7 @@ use super::{Fate, LogLine, RunState, TriggerKind, instant};
 use crate::domain::{DeliveryId, Json, PostId, RunId, Timestamp};
 use crate::kinds::Signal;
 use rusqlite::{Connection, OptionalExtension, Result, Row, named_params, params};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A connection that only reads.
 pub type Db = Connection;
@@ -610,8 +610,10 @@ pub fn feeds(db: &Connection) -> Result<Vec<(String, Timestamp, Option<String>)>
 }
 
 /// A stored signal: its feed, when it was first seen, and itself.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SignalRow {
+    /// Its place in the order in which signals were stored; 0 for one that is not stored yet.
+    pub seq: i64,
     /// The feed.
     pub feed: String,
     /// When it was first seen.
@@ -622,6 +624,7 @@ pub struct SignalRow {
 
 fn signal_row(row: &Row<'_>) -> Result<SignalRow> {
     Ok(SignalRow {
+        seq: row.get("seq")?,
         feed: row.get("feed")?,
         seen_at: instant(row, "seen_at")?,
         signal: Signal {
@@ -661,6 +664,12 @@ pub fn signals_since(db: &Connection, since: Timestamp) -> Result<Vec<SignalRow>
     db.prepare_cached("SELECT * FROM signal WHERE seen_at >= ?1 OR published >= ?1 ORDER BY seq DESC LIMIT 20000")?
         .query_map([since.millis()], signal_row)?
         .collect()
+}
+
+/// The signals of these numbers, in the order of the numbers. One that is no longer there is left out.
+pub fn signals_numbered(db: &Connection, numbers: impl IntoIterator<Item = i64>) -> Result<Vec<SignalRow>> {
+    let mut query = db.prepare_cached("SELECT * FROM signal WHERE seq = ?1")?;
+    numbers.into_iter().filter_map(|seq| query.query_row([seq], signal_row).optional().transpose()).collect()
 }
 
 /// One measured figure.

@@ -4,12 +4,13 @@
 //! Never: names a year; that is what `from` and `until` are for.
 
 use chrono::{Datelike, Days, NaiveDate};
+use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 /// Days that come back each year.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Season {
     spans: Vec<Span>,
 }
@@ -17,7 +18,7 @@ pub struct Season {
 /// A day of any year.
 type Day = (u32, u32);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Span {
     /// From the first to the last day; goes over the new year when the first is later than the last.
     Days(Day, Day),

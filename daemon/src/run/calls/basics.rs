@@ -14,7 +14,7 @@ use crate::problem::perhaps;
 use crate::run::desk::{Answer, RunDesk};
 use crate::run::function::Kind;
 use crate::run::function::Kind::{Any, Instant, List, Map, Text, When, Whole};
-use crate::run::function::Refusal;
+use crate::run::function::{Refusal, Stop};
 use crate::store::{MarkRead, view};
 use chrono::{Datelike, Timelike};
 use serde_json::json;
@@ -190,7 +190,7 @@ fn current(desk: &mut RunDesk, key: &str) -> Result<Option<Json>, Refusal> {
     if let Some(read) = desk.read_state.get(key) {
         return Ok(read.clone());
     }
-    let found = desk.look(|db| view::state(db, key))?;
+    let found = desk.sense(&format!("state {key}"), |desk, _| desk.look(|db| view::state(db, key)))?;
     let version = found.as_ref().map(|(_, version)| *version);
     let value = found
         .map(|(text, _)| serde_json::from_str(&text))
@@ -252,7 +252,8 @@ fn state_add(desk: &mut RunDesk, mut args: Args) -> Answer {
 
 fn state_list(desk: &mut RunDesk, mut args: Args) -> Answer {
     let prefix = args.text();
-    let (rows, count, newest) = desk.look(|db| view::state_list(db, &prefix))?;
+    let (rows, count, newest) =
+        desk.sense(&format!("states {prefix}"), |desk, _| desk.look(|db| view::state_list(db, &prefix)))?;
     desk.reads.note(MarkRead::Prefix(prefix.clone(), count, newest));
     let mut all: BTreeMap<String, Json> =
         rows.into_iter().map(|(k, v)| (k, serde_json::from_str(&v).unwrap_or_default())).collect();
@@ -307,7 +308,9 @@ fn notify_send(desk: &mut RunDesk, mut args: Args) -> Answer {
             None => false,
             Some(key) => {
                 desk.effects.notices.iter().any(|n| n.to == to && n.once.as_ref() == Some(key))
-                    || desk.look(|db| view::notice_used(db, to.as_str(), key))?
+                    || desk.sense(&format!("noticed {to} {key}"), |desk, _| {
+                        desk.look(|db| view::notice_used(db, to.as_str(), key))
+                    })?
             }
         };
         if used {
@@ -331,15 +334,24 @@ fn request(desk: &RunDesk, method: &str, url: String, args: &mut Args) -> Result
     Ok(Request { method: method.into(), headers, timeout, reach, ..Request::get(&url) })
 }
 
-fn send(desk: &RunDesk, request: &Request, args: &Args) -> Answer {
-    match desk.tools.network.send(request) {
-        Ok(response) => {
-            let headers: serde_json::Map<String, Json> = response.headers.into_iter().map(|(k, v)| (k, v.into())).collect();
-            Ok(json!({ "status": response.status, "headers": headers, "body": String::from_utf8_lossy(&response.body) }))
+fn send(desk: &mut RunDesk, request: &Request, args: &Args) -> Answer {
+    let question = format!("{} {}", request.method, request.url);
+    let answer: Result<Json, String> = desk.sense(&question, |desk, tools| {
+        if request.method != "GET" && !desk.counts() {
+            let sentence =
+                format!("Here the run would send {question}. Nothing was sent, and what comes after depends on the answer.");
+            return Err(Stop::Refused(sentence).into());
         }
-        Err(NetworkError::Lost(why)) => Err(args.refuse(&format!("{why} It may have taken effect."))),
-        Err(error) => Err(args.refuse(&error.to_string())),
-    }
+        Ok(match tools.network.send(request) {
+            Ok(response) => {
+                let headers: serde_json::Map<String, Json> = response.headers.into_iter().map(|(k, v)| (k, v.into())).collect();
+                Ok(json!({ "status": response.status, "headers": headers, "body": String::from_utf8_lossy(&response.body) }))
+            }
+            Err(NetworkError::Lost(why)) => Err(format!("{why} It may have taken effect.")),
+            Err(error) => Err(error.to_string()),
+        })
+    })?;
+    answer.map_err(|sentence| args.refuse(&sentence))
 }
 
 fn http_get(desk: &mut RunDesk, mut args: Args) -> Answer {
@@ -359,7 +371,7 @@ fn http_post(desk: &mut RunDesk, mut args: Args) -> Answer {
     // The digest tells apart what looks alike as a slug: names of steps in any script, and several requests of one step.
     let exact = Digest::of(format!("{place} {step}").as_bytes()).short();
     let shown: String = words::slug(&step).chars().filter(char::is_ascii).collect();
-    let key = format!("{}-{}-{shown}-{exact}", desk.tools.store.instance(), desk.facts.id);
+    let key = format!("{}-{}-{shown}-{exact}", desk.installation(), desk.facts.id);
     let has = |name: &str| request.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
     let (keyed, typed) = (has("idempotency-key"), has("content-type"));
     if !keyed {

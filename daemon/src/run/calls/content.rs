@@ -7,19 +7,22 @@
 use super::fields::Args;
 use super::posts::posts_mark;
 use super::{Row, may, need, row};
-use crate::adapters::library::LibraryItem;
+use crate::adapters::library::{Library, LibraryItem};
 use crate::craft::digest::{self, Facts, Published};
 use crate::craft::kpi::{self, Week};
 use crate::craft::rotation::{self, Candidate, Choice, Recent, Use, Wanted};
 use crate::craft::words;
 use crate::domain::{Json, Timestamp};
-use crate::run::desk::{Answer, RunDesk};
+use crate::run::desk::{Answer, RunDesk, Tools};
 use crate::run::function::Kind::{Map, Text};
 use crate::run::function::Refusal;
+use crate::run::journal;
 use crate::store::view;
 use chrono::{Datelike, NaiveDate, TimeZone};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// Posts of an account that are looked at for themes and likeness.
@@ -56,22 +59,50 @@ fn text_with_tags(item: &LibraryItem, text: &str) -> String {
 
 impl RunDesk {
     /// An item of the library, as it is posted.
-    pub(super) fn library_item(&self, id: &str) -> Result<PlannedItem, String> {
-        let config = self.instance.library.as_ref().ok_or(NO_LIBRARY)?;
-        let item = self
-            .tools
-            .adapters
-            .library_item(config, id)
-            .ok_or_else(|| format!("the library has no item \"{id}\". library::items() lists what it has."))?;
-        Ok(PlannedItem {
-            text: text_with_tags(&item, &item.text),
-            variants: item.variants.iter().map(|(network, text)| (network.clone(), text_with_tags(&item, text))).collect(),
+    pub(super) fn library_item(&mut self, id: &str) -> Result<Result<PlannedItem, String>, Refusal> {
+        let Some(library) = self.library()? else { return Ok(Err(NO_LIBRARY.into())) };
+        let Some(item) = library.items.iter().find(|item| item.id == id) else {
+            return Ok(Err(format!("the library has no item \"{id}\". library::items() lists what it has.")));
+        };
+        Ok(Ok(PlannedItem {
+            text: text_with_tags(item, &item.text),
+            variants: item.variants.iter().map(|(network, text)| (network.clone(), text_with_tags(item, text))).collect(),
             link: item.link.clone(),
             media: item.media.clone(),
             theme: item.theme().to_owned(),
             formats: item.formats.clone(),
-            id: item.id,
-        })
+            id: item.id.clone(),
+        }))
+    }
+
+    /// The library as it is now; `None` when the configuration has none. A run sees one library, whatever people save meanwhile.
+    fn library(&mut self) -> Result<Option<Arc<Library>>, Refusal> {
+        if self.instance.library.is_none() {
+            return Ok(None);
+        }
+        if let Some(seen) = &self.read_library {
+            return Ok(Some(seen.clone()));
+        }
+        let library = self.sense_shared(
+            "library",
+            |desk, tools| {
+                let config = desk.instance.library.as_ref().ok_or_else(|| Refusal::Error(NO_LIBRARY.into()))?;
+                Ok(tools.adapters.library(config).0)
+            },
+            |tools, library| {
+                let mut kept = tools.library.lock().unwrap_or_else(PoisonError::into_inner);
+                match &*kept {
+                    Some((digest, part)) if *digest == library.digest => part.clone(),
+                    _ => {
+                        let part = journal::part(&serde_json::to_vec(library).expect("a library is plain data"));
+                        *kept = Some((library.digest, part.clone()));
+                        part
+                    }
+                }
+            },
+        )?;
+        self.read_library = Some(library.clone());
+        Ok(Some(library))
     }
 }
 
@@ -85,7 +116,7 @@ fn next(desk: &mut RunDesk, mut args: Args) -> Answer {
     let Some(config) = &instance.library else {
         return Err(args.refuse(NO_LIBRARY));
     };
-    let (library, by_id) = desk.tools.adapters.library(config);
+    let library = desk.library()?.ok_or_else(|| args.refuse(NO_LIBRARY))?;
     // Whoever plans a post for this account meanwhile makes this choice be made again.
     desk.built_on(posts_mark(&account.name))?;
     let now = desk.facts.now;
@@ -110,12 +141,12 @@ fn next(desk: &mut RunDesk, mut args: Args) -> Answer {
         .collect();
     let account_name = account.name.as_str();
     let mut used: HashMap<String, Use> = desk
-        .look(|db| view::item_uses(db, account_name))?
+        .sense(&format!("uses {account_name}"), |desk, _| desk.look(|db| view::item_uses(db, account_name)))?
         .into_iter()
         .map(|(id, last, count)| (id, Use { last, count }))
         .collect();
     let mut recent: Vec<(Timestamp, String, String)> = desk
-        .look(|db| view::last_posts(db, account_name, LOOK_BACK))?
+        .sense(&format!("last {account_name}"), |desk, _| desk.look(|db| view::last_posts(db, account_name, LOOK_BACK)))?
         .into_iter()
         .map(|(at, theme, item)| (at, theme.unwrap_or_default(), item.unwrap_or_default()))
         .collect();
@@ -139,12 +170,12 @@ fn next(desk: &mut RunDesk, mut args: Args) -> Answer {
         now,
         zone: desk.zone(),
         language: instance.business.language,
-        seed: desk.tools.dice.any(),
+        seed: desk.sense("chance", |_, tools| Ok(tools.dice.any()))?,
     };
     Ok(match rotation::next(&wanted, &candidates, &used, &recent) {
         Choice::Nothing { reasons } => json!({ "item": null, "why": reasons.join(" ") }),
         Choice::Pick { id, format, reasons } => {
-            let item = &library.items[by_id[&id]];
+            let item = library.items.iter().find(|item| item.id == id).expect("what was picked is in the library");
             let media: Vec<Json> = item.media.iter().map(|m| json!({ "path": m.path, "alt": m.alt })).collect();
             json!({
                 "item": id, "text": text_with_tags(item, item.text_for(&account.network)), "link": item.link, "media": media,
@@ -155,10 +186,7 @@ fn next(desk: &mut RunDesk, mut args: Args) -> Answer {
 }
 
 fn items(desk: &mut RunDesk, args: Args) -> Answer {
-    let Some(config) = &desk.instance.library else {
-        return Err(args.refuse(NO_LIBRARY));
-    };
-    let (library, _) = desk.tools.adapters.library(config);
+    let library = desk.library()?.ok_or_else(|| args.refuse(NO_LIBRARY))?;
     Ok(library
         .items
         .iter()
@@ -178,7 +206,7 @@ fn figures(db: &rusqlite::Connection, week: Week, weeks: usize) -> rusqlite::Res
 fn week(desk: &mut RunDesk, mut args: Args) -> Answer {
     let account = args.given_text();
     let week = Week::last_whole(desk.facts.now, desk.zone());
-    let rows = desk.look(|db| figures(db, week, 8))?;
+    let rows = desk.sense(&format!("figures {} 8", week.last()), |desk, _| desk.look(|db| figures(db, week, 8)))?;
     let (values, before) = kpi::Table::of(&rows).summary(account.as_deref(), week, 8);
     Ok(json!({ "from": week.first().to_string(), "to": week.last().to_string(), "values": values, "before": before }))
 }
@@ -196,48 +224,26 @@ fn digest(desk: &mut RunDesk, mut args: Args) -> Answer {
         start.map_or(Timestamp::EPOCH, Timestamp::from)
     };
     let (from, to) = (midnight(week.first()), midnight(week.last()).plus(Duration::from_secs(86_400)));
-    // One snapshot: what is counted and what is listed belong to the same moment.
-    let reader = desk.tools.store.read().and_then(crate::store::Reader::snapshot).map_err(stopped)?;
-    let rows = figures(&reader, week, weeks).map_err(stopped)?;
-    let published = view::published(&reader, from, to).map_err(stopped)?;
-    let waiting = view::deliveries(&reader, Some("held"), None, 500).map_err(stopped)?;
-    let refused = view::ended_between(&reader, "refused", from, to).map_err(stopped)?;
-    let mut needs: Vec<String> = view::breakers(&reader)
-        .map_err(stopped)?
+    let Gathered { rows, posts, held, to_approve, refused, stopped, paused } =
+        desk.sense(&format!("digest {} {weeks}", week.last()), |_, tools| gather(tools, week, weeks, from, to).map_err(unread))?;
+    let mut needs: Vec<String> = stopped
         .into_iter()
         .map(|(account, why)| language.pick(format!("{account} est bloqué : {why}"), format!("{account} is stopped: {why}")))
         .collect();
-    for row in view::workflows(&reader).map_err(stopped)? {
-        if let Some(why) = row.paused {
-            needs.push(
-                language.pick(format!("« {} » est en pause : {why}", row.name), format!("\"{}\" is paused: {why}", row.name)),
-            );
-        }
-    }
-    drop(reader);
-    let to_approve = waiting.iter().filter(|d| d.approval == "needed").count();
+    needs.extend(
+        paused
+            .into_iter()
+            .map(|(name, why)| language.pick(format!("« {name} » est en pause : {why}"), format!("\"{name}\" is paused: {why}"))),
+    );
     if to_approve > 0 {
         needs.push(language.pick(
             format!("{to_approve} brouillon(s) attendent votre accord : beffroi posts --state held"),
             format!("{to_approve} draft(s) wait for your yes: beffroi posts --state held"),
         ));
     }
-    if rows.is_empty() && published.is_empty() {
+    if rows.is_empty() && posts.is_empty() {
         return Ok(Json::Null);
     }
-    let posts: Vec<Published> = published
-        .into_iter()
-        .map(|d| Published {
-            account: d.target,
-            at: d.settled_at.unwrap_or(d.due),
-            text: d.content.get("text").and_then(Json::as_str).unwrap_or_default().lines().next().unwrap_or_default().to_owned(),
-            reference: d.id.to_string(),
-            url: d.url,
-            clicks: None,
-            orders: None,
-            rows: 0,
-        })
-        .collect();
     let accounts: Vec<String> = instance.accounts.keys().map(|n| n.as_str().to_owned()).collect();
     let facts = Facts {
         business: &instance.business.name,
@@ -249,7 +255,7 @@ fn digest(desk: &mut RunDesk, mut args: Args) -> Answer {
         accounts: &accounts,
         rows: &rows,
         posts: &posts,
-        held: waiting.len(),
+        held,
         refused,
         needs: &needs,
     };
@@ -258,6 +264,45 @@ fn digest(desk: &mut RunDesk, mut args: Args) -> Answer {
     Ok(json!({ "key": digest.key, "title": digest.title, "text": digest.text, "html": digest.html, "period": period }))
 }
 
-fn stopped(error: rusqlite::Error) -> Refusal {
+/// What the store knows about a week.
+#[derive(Serialize, Deserialize)]
+struct Gathered {
+    rows: Vec<kpi::Row>,
+    posts: Vec<Published>,
+    held: usize,
+    to_approve: usize,
+    refused: usize,
+    /// Accounts, and why.
+    stopped: Vec<(String, String)>,
+    /// Workflows, and why.
+    paused: Vec<(String, String)>,
+}
+
+/// One snapshot: what is counted and what is listed belong to the same moment.
+fn gather(tools: &Tools, week: Week, weeks: usize, from: Timestamp, to: Timestamp) -> rusqlite::Result<Gathered> {
+    let reader = tools.store.read().and_then(crate::store::Reader::snapshot)?;
+    let waiting = view::deliveries(&reader, Some("held"), None, 500)?;
+    let published = |d: view::DeliveryRow| Published {
+        account: d.target,
+        at: d.settled_at.unwrap_or(d.due),
+        text: d.content.get("text").and_then(Json::as_str).unwrap_or_default().lines().next().unwrap_or_default().to_owned(),
+        reference: d.id.to_string(),
+        url: d.url,
+        clicks: None,
+        orders: None,
+        rows: 0,
+    };
+    Ok(Gathered {
+        rows: figures(&reader, week, weeks)?,
+        posts: view::published(&reader, from, to)?.into_iter().map(published).collect(),
+        held: waiting.len(),
+        to_approve: waiting.iter().filter(|d| d.approval == "needed").count(),
+        refused: view::ended_between(&reader, "refused", from, to)?,
+        stopped: view::breakers(&reader)?,
+        paused: view::workflows(&reader)?.into_iter().filter_map(|row| Some((row.name, row.paused?))).collect(),
+    })
+}
+
+fn unread(error: rusqlite::Error) -> Refusal {
     Refusal::Error(format!("The figures cannot be read from the database: {error}."))
 }

@@ -16,6 +16,7 @@ use crate::run::function::Kind::Map;
 use crate::run::function::Refusal;
 use crate::store::NewSignal;
 use crate::store::view::{self, SignalRow};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::time::Duration;
 
@@ -69,7 +70,9 @@ fn fresh(desk: &mut RunDesk, mut args: Args) -> Answer {
         }
         desk.built_on(format!("feed/{name}"))?;
         let workflow = desk.workflow().as_str().to_owned();
-        for row in desk.look(|db| view::unseen_signals(db, &workflow, &name, limit))? {
+        let unseen =
+            desk.sense_signals(&format!("unseen {name} {limit}"), |db| view::unseen_signals(db, &workflow, &name, limit))?;
+        for row in unseen {
             found.push(shown(&feed, &row.signal));
         }
         let read = poll(desk, &feed)?;
@@ -83,35 +86,52 @@ fn fresh(desk: &mut RunDesk, mut args: Args) -> Answer {
     Ok(found.into())
 }
 
+/// What a feed gave, without what the daemon had.
+#[derive(Default, Serialize, Deserialize)]
+struct Polled {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    new: Vec<Signal>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    remarks: Vec<String>,
+    /// The sentence, and whether trying again may help.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error: Option<(String, bool)>,
+}
+
 /// Reads one feed over the network, and keeps what is new in it.
 fn poll(desk: &mut RunDesk, feed: &Feed) -> Result<FeedRead, Refusal> {
     let name = feed.name.as_str().to_owned();
-    let cursor = desk.look(|db| view::feed_cursor(db, &name))?;
-    let polled = desk.tools.adapters.source(feed).poll(&desk.adapter_call(), cursor.as_deref());
-    let page = match polled {
-        Ok(page) => page,
-        Err(error) => {
-            let word = if matches!(error, KindError::Retry(..)) { "this time" } else { "" };
-            desk.write_log("warn", &format!("the feed {name} could not be read {word}: {error}").replace("  ", " "));
-            let error = Some(error.to_string());
-            return Ok(FeedRead { feed: name, new: 0, error, cursor: None, signals: Vec::new(), seen: true });
+    // Written down without what was known: a feed repeats itself with every read.
+    let polled = desk.sense(&format!("feed {name}"), |desk, tools| {
+        let cursor = desk.look(|db| view::feed_cursor(db, &name))?;
+        match tools.adapters.source(feed).poll(&desk.adapter_call(tools), cursor.as_deref()) {
+            Ok(page) => {
+                let ids: Vec<&str> = page.signals.iter().map(|s| s.id.as_str()).collect();
+                let known = desk.look(|db| view::known_signals(db, &name, &ids))?;
+                let new = page.signals.into_iter().filter(|s| !known.contains(&s.id)).collect();
+                Ok(Polled { new, cursor: page.cursor, remarks: page.remarks, error: None })
+            }
+            Err(error) => {
+                let passing = matches!(error, KindError::Retry(..));
+                Ok(Polled { error: Some((error.to_string(), passing)), ..Polled::default() })
+            }
         }
-    };
-    for remark in &page.remarks {
+    })?;
+    if let Some((error, passing)) = polled.error {
+        let word = if passing { "this time" } else { "" };
+        desk.write_log("warn", &format!("the feed {name} could not be read {word}: {error}").replace("  ", " "));
+        return Ok(FeedRead { feed: name, new: 0, error: Some(error), cursor: None, signals: Vec::new(), seen: true });
+    }
+    for remark in &polled.remarks {
         desk.write_log("info", &format!("{name}: {remark}"));
     }
-    let ids: Vec<&str> = page.signals.iter().map(|s| s.id.as_str()).collect();
-    let known = desk.look(|db| view::known_signals(db, &name, &ids))?;
-    let mut signals: Vec<NewSignal> = page
-        .signals
-        .iter()
-        .filter(|s| !known.contains(&s.id))
-        .map(|s| NewSignal { signal: s.clone(), feed: name.clone() })
-        .collect();
+    let mut signals: Vec<NewSignal> = polled.new.into_iter().map(|signal| NewSignal { signal, feed: name.clone() }).collect();
     // Oldest first, as they happened; what has no date keeps its place in the feed, which is newest first.
     signals.reverse();
     signals.sort_by_key(|s| s.signal.published);
-    Ok(FeedRead { feed: name, new: signals.len(), error: None, cursor: page.cursor, signals, seen: true })
+    Ok(FeedRead { feed: name, new: signals.len(), error: None, cursor: polled.cursor, signals, seen: true })
 }
 
 fn rising(desk: &mut RunDesk, mut args: Args) -> Answer {
@@ -123,9 +143,11 @@ fn rising(desk: &mut RunDesk, mut args: Args) -> Answer {
     options.end()?;
     let now = desk.facts.now;
     let since = now.minus(window + baseline);
-    let mut rows = desk.look(|db| view::signals_since(db, since))?;
+    let question = format!("signals {}", (window + baseline).as_secs());
+    let mut rows = desk.sense_signals(&question, |db| view::signals_since(db, since))?;
     for read in &desk.effects.feeds {
         rows.extend(read.signals.iter().map(|new| SignalRow {
+            seq: 0,
             feed: new.feed.clone(),
             seen_at: now,
             signal: new.signal.clone(),

@@ -15,6 +15,7 @@ use crate::run::desk::{Answer, RunDesk};
 use crate::run::function::Kind::{Map, Text};
 use crate::run::function::Refusal;
 use crate::store::{MarkRead, view};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -75,7 +76,7 @@ fn plan(desk: &mut RunDesk, mut args: Args) -> Answer {
     }
     let item = match fields.text("item")? {
         None => None,
-        Some(id) => Some(desk.library_item(&id).map_err(|sentence| fields.refuse(&sentence))?),
+        Some(id) => Some(desk.library_item(&id)?.map_err(|sentence| fields.refuse(&sentence))?),
     };
     let text = fields.text("text")?;
     if text.as_deref().is_none_or(|t| t.trim().is_empty()) && item.is_none() {
@@ -84,7 +85,7 @@ fn plan(desk: &mut RunDesk, mut args: Args) -> Answer {
     let per_network: BTreeMap<String, String> = fields.pairs("per_network")?.into_iter().collect();
     let link = fields.text("link")?.or_else(|| item.as_ref().and_then(|i| i.link.clone()));
     let media = match fields.list("media")? {
-        Some(list) => media(desk, list, &fields)?,
+        Some(list) => media(desk, &list, &fields)?,
         None => item.as_ref().map(|i| i.media.clone()).unwrap_or_default(),
     };
     let format = fields.text("format")?;
@@ -119,7 +120,8 @@ fn plan(desk: &mut RunDesk, mut args: Args) -> Answer {
         None => false,
         Some(key) => {
             desk.effects.posts.iter().any(|p| p.once.as_ref() == Some(key))
-                || desk.look(|db| view::once_used(db, desk.workflow().as_str(), key))?
+                || desk
+                    .sense(&format!("once {key}"), |desk, _| desk.look(|db| view::once_used(db, desk.workflow().as_str(), key)))?
         }
     };
     fields.end()?;
@@ -190,12 +192,15 @@ fn tagged(link: &str, desk: &RunDesk, account: &Account, campaign: &str) -> Stri
     url.into()
 }
 
-fn media(desk: &RunDesk, list: Vec<Json>, fields: &Fields) -> Result<Vec<Media>, Refusal> {
+fn media(desk: &mut RunDesk, list: &[Json], fields: &Fields) -> Result<Vec<Media>, Refusal> {
     list.iter()
         .map(|entry| {
             let path = entry.get("path").and_then(Json::as_str).ok_or_else(|| fields.refuse("every medium needs a path."))?;
             let alt = entry.get("alt").and_then(Json::as_str).unwrap_or_default();
-            desk.tools.adapters.medium(&desk.instance, path, alt).map_err(|sentence| fields.refuse(&sentence))
+            let found: Result<Media, String> =
+                desk.sense(&format!("medium {path}"), |desk, tools| Ok(tools.adapters.medium(&desk.instance, path, alt)))?;
+            // The words for it are the script's, whatever they were in the recording.
+            found.map(|medium| Media { alt: alt.to_owned(), ..medium }).map_err(|sentence| fields.refuse(&sentence))
         })
         .collect()
 }
@@ -222,6 +227,17 @@ fn read_guards(desk: &RunDesk, mut given: Fields, on_fail: OnFail) -> Result<Gua
     Ok(Guards { sku, catalog, at_least, price, max_age, on_fail })
 }
 
+/// What a run is told of a post that was planned before.
+#[derive(Serialize, Deserialize)]
+struct Known {
+    post: Option<String>,
+    text: Json,
+    at: Timestamp,
+    state: String,
+    theme: Option<String>,
+    item: Option<String>,
+}
+
 fn recent(desk: &mut RunDesk, mut args: Args) -> Answer {
     let name = args.text();
     let account = desk.account(&name).map_err(|sentence| args.refuse(&sentence))?;
@@ -231,7 +247,20 @@ fn recent(desk: &mut RunDesk, mut args: Args) -> Answer {
     };
     let since = desk.facts.now.minus(span);
     desk.built_on(posts_mark(&account.name))?;
-    let rows = desk.look(|db| view::recent_posts(db, account.name.as_str(), since))?;
+    let rows: Vec<Known> = desk.sense(&format!("recent {} {}", account.name, span.as_secs()), |desk, _| {
+        let rows = desk.look(|db| view::recent_posts(db, account.name.as_str(), since))?;
+        Ok(rows
+            .into_iter()
+            .map(|row| Known {
+                post: row.post.map(|p| p.to_string()),
+                text: row.content.get("text").cloned().unwrap_or_default(),
+                at: row.due,
+                state: row.state,
+                theme: row.theme,
+                item: row.item,
+            })
+            .collect())
+    })?;
     let entry = |post: Option<String>, text: &Json, at: Timestamp, state: &str, theme: Option<&String>, item: Option<&String>| json!({ "post": post, "text": text, "at": at.millis(), "state": state, "theme": theme, "item": item });
     let mut list: Vec<Json> = Vec::new();
     for post in &desk.effects.posts {
@@ -240,8 +269,7 @@ fn recent(desk: &mut RunDesk, mut args: Args) -> Answer {
         }
     }
     for row in rows {
-        let text = row.content.get("text").cloned().unwrap_or_default();
-        list.push(entry(row.post.map(|p| p.to_string()), &text, row.due, &row.state, row.theme.as_ref(), row.item.as_ref()));
+        list.push(entry(row.post, &row.text, row.at, &row.state, row.theme.as_ref(), row.item.as_ref()));
     }
     Ok(list.into())
 }
@@ -257,7 +285,8 @@ fn withdraw(desk: &mut RunDesk, mut args: Args) -> Answer {
         return Err(args.refuse("needs the beginning of the once keys; an empty one would withdraw everything."));
     }
     let workflow = desk.workflow().as_str().to_owned();
-    let count = desk.look(|db| view::withdrawable(db, &workflow, &prefix))?;
+    let count =
+        desk.sense(&format!("withdrawable {prefix}"), |desk, _| desk.look(|db| view::withdrawable(db, &workflow, &prefix)))?;
     let before = desk.effects.posts.len();
     desk.effects.posts.retain(|p| !p.once.as_ref().is_some_and(|once| once.starts_with(&prefix)));
     let own = before - desk.effects.posts.len();

@@ -13,6 +13,7 @@ use crate::problem::perhaps;
 use crate::run::desk::{Answer, RunDesk};
 use crate::run::function::Kind::{Map, Text};
 use crate::run::function::Refusal;
+use crate::run::journal;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -38,9 +39,15 @@ impl RunDesk {
         let mut stocks = Vec::new();
         let mut problems = Vec::new();
         for config in chosen {
-            match self.tools.adapters.stock(config, &self.adapter_call()) {
+            let known = self.sense_shared(
+                &format!("stock {}", config.name),
+                |desk, tools| tools.adapters.stock(config, &desk.adapter_call(tools)).map_err(Refusal::Error),
+                |_, stock| stock.part(|stock| journal::part(&serde_json::to_vec(stock).expect("a stock is plain data"))),
+            );
+            match known {
                 Ok(stock) => stocks.push(stock),
-                Err(problem) => problems.push(problem),
+                Err(Refusal::Error(problem)) => problems.push(problem),
+                Err(stop) => return Err(stop),
             }
         }
         // One catalog that cannot be read does not hide the others, unless there is no other.

@@ -94,7 +94,8 @@ fn ask(desk: &mut RunDesk, generator: &GeneratorConfig, prompt: &Prompt) -> Answ
     let name = &generator.name;
     let month = desk.facts.now.local(desk.zone()).format("%Y-%m").to_string();
     if let Some(budget) = generator.budget {
-        let (spent, calls) = desk.look(|db| plugins::spent(db, name.as_str(), &month))?;
+        let (spent, calls) =
+            desk.sense(&format!("spent {name} {month}"), |desk, _| desk.look(|db| plugins::spent(db, name.as_str(), &month)))?;
         if spent >= micros(budget) {
             let language = desk.instance.business.language;
             let text = format!(
@@ -104,9 +105,13 @@ fn ask(desk: &mut RunDesk, generator: &GeneratorConfig, prompt: &Prompt) -> Answ
             return Err(Refusal::Error(text));
         }
     }
-    let answer = desk.tools.adapters.generator(generator).generate(&desk.adapter_call(), prompt);
-    let Generation { texts, model, cost_micros, .. } =
-        answer.map_err(|error| Refusal::Error(format!("The generator {name} did not write: {error}")))?;
+    let Generation { texts, model, cost_micros, .. } = desk.sense(&format!("generate {name}"), |desk, tools| {
+        if !desk.counts() {
+            return Ok(stand_in(name, prompt));
+        }
+        let answer = tools.adapters.generator(generator).generate(&desk.adapter_call(tools), prompt);
+        answer.map_err(|error| Refusal::Error(format!("The generator {name} did not write: {error}")))
+    })?;
     let cost = cost_micros.map(|micros| i64::try_from(micros).unwrap_or(i64::MAX));
     // On disk at once: the money is gone, whatever becomes of the run.
     let spend = PluginOp::Spend { generator: name.as_str().into(), month, micros: cost.unwrap_or(0) };
@@ -119,6 +124,12 @@ fn ask(desk: &mut RunDesk, generator: &GeneratorConfig, prompt: &Prompt) -> Answ
     }
     let texts: Vec<String> = texts.into_iter().take(prompt.variants as usize).collect();
     Ok(json!({ "texts": texts, "model": model, "cost": cost.map(|micros| micros as f64 / MICROS as f64) }))
+}
+
+/// What stands for a text while nothing may be spent.
+fn stand_in(name: &GeneratorName, prompt: &Prompt) -> Generation {
+    let text = prompt.language.pick(format!("[ici, un texte de {name}]"), format!("[here, a text by {name}]"));
+    Generation { texts: vec![text; prompt.variants as usize], ..Generation::default() }
 }
 
 fn micros(money: Money) -> i64 {
