@@ -27,7 +27,7 @@ use crate::schedule::board::{Board, Claim, Waiter};
 use crate::schedule::ledger::Planner;
 use crate::schedule::recover;
 use crate::secrets::{Secrets, Sources};
-use crate::store::journal::JournalOp;
+use crate::store::journal::{JournalOp, ShadowRow};
 use crate::store::plugins as stored_plugins;
 use crate::store::{Change, CommitError, Mode, Op, OpenError, Store, TriggerKind, view};
 use std::collections::BTreeSet;
@@ -576,6 +576,49 @@ impl Engine {
         let id = claim.id;
         self.board.post(claim, now);
         Ok(id)
+    }
+
+    /// Does something with the runner that needs the stack of scripts and has no effect: a dry run, a replay.
+    ///
+    /// # Errors
+    /// A sentence, when the machine gives no thread.
+    pub fn aside<T: Send>(&self, work: impl FnOnce(&Runner) -> T + Send) -> Result<T, String> {
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("aside".into()).stack_size(STACK);
+            let job = thread.spawn_scoped(scope, || work(&self.runner));
+            let job = job.map_err(|e| format!("The machine gives no thread: {e}."))?;
+            job.join().map_err(|_| "That failed in itself. This is a fault of the program; please report it.".to_owned())
+        })
+    }
+
+    /// Puts a version of a workflow's script beside the one in force, or takes it away. It counts from the next run on.
+    ///
+    /// # Errors
+    /// Every problem of the script, or why the store cannot take it.
+    pub fn beside(&self, name: &str, version: Option<(PathBuf, String)>, by: &str) -> Result<(), Vec<Problem>> {
+        let told = |sentence: String| vec![Problem::file(&self.source.file, sentence, "")];
+        let workflow = self.workflow(name).map_err(told)?;
+        let now = self.clock.now();
+        let op = match version {
+            None => JournalOp::NoShadow(name.to_owned()),
+            Some((file, source)) => {
+                if workflow.plugin.is_some() {
+                    return Err(told(format!(
+                        "The workflow \"{name}\" is a plugin. A version beside is a script: try another package in a copy of the instance."
+                    )));
+                }
+                let found = self.scripts.check(&file, &source);
+                if any_error(&found) {
+                    return Err(found);
+                }
+                let digest = Digest::of(source.as_bytes());
+                let file = file.display().to_string();
+                let (workflow, put_by) = (name.to_owned(), by.to_owned());
+                JournalOp::Shadow(ShadowRow { workflow, digest, file, source, since: now, put_by })
+            }
+        };
+        self.store.commit(Change::new(now, vec![Op::Journal(Box::new(op))])).map_err(|e| told(e.to_string()))?;
+        self.runner.shadows.take_up(&self.store).map_err(|e| told(e.to_string()))
     }
 
     /// Records that a workflow is to run now, and leaves it to run. From the answer on it will, whatever happens.

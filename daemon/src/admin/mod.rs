@@ -8,6 +8,7 @@ mod metrics;
 mod openapi;
 mod plugins;
 mod reads;
+mod replay;
 mod routes;
 pub mod shown;
 pub mod socket;

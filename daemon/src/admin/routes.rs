@@ -3,7 +3,7 @@
 //! In: nothing. Out: each route with its words for the reference and its handler.
 //! Never: lets an address exist that is not in the table; the router and the OpenAPI document are both made from it.
 
-use super::{App, events, metrics, openapi, plugins, reads, writes};
+use super::{App, events, metrics, openapi, plugins, reads, replay, writes};
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, delete, get, post, put};
 use std::sync::Arc;
@@ -103,6 +103,31 @@ pub fn routes() -> Vec<Route> {
             query: &[], body: &[], (JSON, "A list."), reads::log),
         route!(post "/v1/runs/{run}/cancel", "Asks a run to stop; what it planned does not happen.",
             query: &[], body: &[], (JSON, "One object."), writes::cancel),
+        route!(get "/v1/runs/{run}/recording", "Gives everything a run was told and planned, so that it can be done again elsewhere.",
+            query: &[], body: &[], (JSON, "A recording."), replay::recorded),
+        route!(get "/v1/runs/{run}/bundle", "Gives the same with secrets, addresses of mail and the like blacked out, to be passed on.",
+            query: &[], body: &[], (JSON, "A recording."), replay::bundle),
+        large(route!(post "/v1/replay", "Does a recorded run again, without effect; needed for plugins, which have to be here.",
+            query: &[], body: &[("recording", "object", "A recording. Required.")],
+            (JSON, "\"same\", whether it planned the same, and \"replayed\", what it planned."), replay::replay)),
+        large(
+            route!(post "/v1/workflows/{name}/dry", "Lets a workflow plan without effect, on what the world says now or on what a run was told.",
+            query: &[],
+            body: &[
+                ("payload", "any", "What the script finds as its payload."),
+                ("from", "string", "A run, such as r12: it hears what that one was told, and nothing else."),
+                ("recording", "object", "The same, with a recording."),
+            ],
+            (JSON, "\"lines\", what it would plan; \"calendar\", the days it would touch; \"replayed\", all of it; \"recording\", what it was told."), replay::dry),
+        ),
+        route!(get "/v1/workflows/{name}/shadow", "Tells about the version of a script that runs beside the one in force, and how they compared.",
+            query: &[], body: &[], (JSON, "One object."), replay::shadow),
+        route!(put "/v1/workflows/{name}/shadow", "Puts a version of a script beside the one in force: it is told the same, and its plans are only compared.",
+            query: &[],
+            body: &[("file", "string", "Its name, for people. Required."), ("source", "string", "The script. Required."), BY],
+            (JSON, "One object."), replay::put_shadow),
+        route!(delete "/v1/workflows/{name}/shadow", "Takes the version beside away, with what came of it.",
+            query: &[], body: &[], (JSON, "One object."), replay::no_shadow),
         route!(get "/v1/posts", "Lists posts on their way to accounts, newest first.",
             query: &[
                 ("state", "string", "Only in this state: held, due, preparing, armed, online, refused, retrying, unknown, dead, cancelled."),

@@ -6,6 +6,7 @@
 use super::caller::{Caller, address, part, problem_of};
 use super::offline::{document, timetable};
 use super::page::{self, Reader};
+use super::replay;
 use super::{Approve, Command, Next, Run, Said, State, StateAsk};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::{DeliveryId, Json, Language, PostId};
@@ -70,6 +71,9 @@ pub(super) fn ask(socket: &Path, as_json: bool, command: Command) -> anyhow::Res
         | Command::Test { .. }
         | Command::Feed { .. }
         | Command::Plugin(_)
+        | Command::Replay(_)
+        | Command::Bundle(_)
+        | Command::Shadow(_)
         | Command::Functions { .. } => {
             bail!("This command needs no daemon.")
         }
@@ -135,6 +139,9 @@ impl Asking {
     }
 
     fn run(&mut self, run: Run) -> anyhow::Result<Said> {
+        if run.dry.dry {
+            return replay::dry(&mut self.caller, self.as_json, &run.workflow, run.payload, &run.dry);
+        }
         let mut body = json!({ "wait": run.wait });
         if let Some(payload) = run.payload {
             body["payload"] = payload;

@@ -11,8 +11,10 @@ mod page;
 mod plugin_dev;
 mod plugin_watch;
 mod plugins;
+mod replay;
 
 pub use plugins::{Allow, Plugin, PluginAsk};
+pub use replay::{Bundle, Replay};
 
 use crate::domain::{Json, Timestamp, Zone};
 use crate::schedule::cron::Dst;
@@ -87,6 +89,12 @@ pub enum Command {
     Next(Next),
     /// Runs a workflow now
     Run(Run),
+    /// Does a run again from what it was told, or tries another script on it; without effect
+    Replay(Replay),
+    /// Writes a run into a file that can be replayed elsewhere, with what is private blacked out
+    Bundle(Bundle),
+    /// Lets a new version of a script run beside the one in force, its effects only compared
+    Shadow(Shadow),
     /// Lists runs, newest first
     Runs {
         /// Only of this workflow
@@ -247,6 +255,39 @@ pub struct Run {
     /// A JSON document that the script finds as its payload
     #[arg(long, value_name = "JSON", value_parser = json)]
     pub payload: Option<Json>,
+    /// How to run it without effect
+    #[command(flatten)]
+    pub dry: Dry,
+}
+
+/// A run without effect.
+#[derive(Debug, Args)]
+pub struct Dry {
+    /// Shows what it would do beside what the calendar holds; sends nothing and writes nothing
+    #[arg(long, conflicts_with = "wait")]
+    pub dry: bool,
+    /// With --dry: on what a run (r12) or a recording was told, instead of what the world says now
+    #[arg(long, requires = "dry", value_name = "RUN|FILE")]
+    pub from: Option<String>,
+    /// With --dry: writes what it was told into this file, for --from
+    #[arg(long, requires = "dry", value_name = "FILE", conflicts_with = "from")]
+    pub record: Option<PathBuf>,
+}
+
+/// A version of a script beside the one in force.
+#[derive(Debug, Args)]
+pub struct Shadow {
+    /// The workflow
+    pub workflow: String,
+    /// Puts this script beside
+    #[arg(long, value_name = "FILE")]
+    pub put: Option<PathBuf>,
+    /// Writes it over the script in force, and reloads
+    #[arg(long, conflicts_with = "put")]
+    pub promote: bool,
+    /// Takes it away
+    #[arg(long, conflicts_with_all = ["put", "promote"])]
+    pub drop: bool,
 }
 
 /// A person's answer.
@@ -363,6 +404,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Said> {
         Command::Functions { definitions, markdown: _ } => offline::functions(definitions.as_deref(), json),
         Command::Next(next) if offline::is_expression(&next.what) => offline::next(&next, json),
         Command::Plugin(plugin) => plugins::run(&socket.unwrap_or_else(caller::default_socket), json, plugin),
+        Command::Replay(asked) => replay::replay(&socket.unwrap_or_else(caller::default_socket), json, &asked),
+        Command::Bundle(asked) => replay::bundle(&socket.unwrap_or_else(caller::default_socket), json, asked),
+        Command::Shadow(asked) => replay::shadow(&socket.unwrap_or_else(caller::default_socket), json, &asked),
         other => ask::ask(&socket.unwrap_or_else(caller::default_socket), json, other),
     }
 }

@@ -38,13 +38,21 @@ pub(super) fn execute(tools: &Tools, instance: &Instance, used: &PluginUse, mut 
     desk.reach = Some(workflow.reach());
     let facts = desk.facts.clone();
     let (id, time, keep) = (facts.id.to_string(), desk.time_left(), Keep::default());
+    // What it finds in its private store is something it is told; what lies over the database is what it sees.
+    let before = match desk.private(tools, used) {
+        Ok(before) => before,
+        Err(sentence) => return (desk, Ended { answer: Err(Failed { sentence, stop: None, not_before: None }), memory: 0 }),
+    };
+    let lies_over = before.len();
+    keep.add(before);
+    let wire = desk.wire(tools);
     let call = Call {
         id: &id,
         attempt: facts.attempt,
         time,
         keep: &keep,
         now: facts.now,
-        network: &*tools.network,
+        network: &wire,
         zone: instance.business.zone,
         language: instance.business.language,
     };
@@ -53,7 +61,8 @@ pub(super) fn execute(tools: &Tools, instance: &Instance, used: &PluginUse, mut 
     let (desk, answer, used) = workflow.run(Box::new(desk), &call, &trigger);
     let desk: Box<dyn Any> = desk;
     let mut desk = *desk.downcast::<RunDesk>().expect("the desk that went in comes out");
-    desk.remember(keep.take());
+    desk.remember(keep.take().split_off(lies_over));
+    desk.told_by(wire);
     let answer = answer.map_err(|failure| {
         // A stop that the desk ordered while the plugin was computing is the desk's.
         let stop = failure.stop.map(|stop| desk.stop().unwrap_or(stop));

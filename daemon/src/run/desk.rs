@@ -8,16 +8,18 @@
 use super::calls;
 use super::function::{Desk, Level, Refusal, Stop};
 use super::journal::{Journal, Recorded, Told};
+use super::wire::{Left, Wire};
 use crate::adapters::Adapters;
 use crate::adapters::library::Library;
 use crate::clock::{Clock, Dice};
 use crate::domain::{Digest, Json, RunId, Timestamp, WorkflowName, Zone};
 use crate::effects::{Effects, Reads};
-use crate::instance::{Current, Instance, Workflow};
+use crate::instance::{Current, Instance, PluginUse, Workflow};
 use crate::kinds::{Call, Keep, PrivateWrite};
 use crate::network::{Network, Reach};
 use crate::schedule::board::Claim;
 use crate::store::journal::Part;
+use crate::store::plugins;
 use crate::store::view::SignalRow;
 use crate::store::{Change, CommitError, LogLine, MarkRead, NewOccurrence, Op, Store, TriggerKind, view};
 use serde::Serialize;
@@ -354,6 +356,53 @@ impl RunDesk {
         self.outside.tools.as_ref().map_or("replay", |tools| tools.store.instance())
     }
 
+    /// The private store of the plugin that is the workflow, as it was when the run began: to be laid over the database in a replay.
+    pub(super) fn private(&mut self, tools: &Tools, used: &PluginUse) -> Result<Vec<PrivateWrite>, String> {
+        let (owner, scope) = (used.plugin.as_str(), &*used.scope);
+        let stored = || {
+            let reader = tools.store.read().map_err(|e| e.to_string())?;
+            plugins::private_all(&reader, owner, scope).map_err(|e| e.to_string())
+        };
+        let write = |key: String, value| PrivateWrite { owner: owner.into(), scope: scope.into(), key, value };
+        if self.outside.recorded.is_none() {
+            if let Some(journal) = &mut self.outside.journal {
+                let now = stored()?;
+                if !now.is_empty() {
+                    journal.add(PRIVATE, &Told::Text(serde_json::to_string(&now).expect("bytes are plain data")));
+                }
+            }
+            return Ok(Vec::new());
+        }
+        let then: Vec<(String, Vec<u8>)> = match self.again(PRIVATE) {
+            Ok(Some(told)) => read_again(PRIVATE, &told).map_err(|_| "The recorded private store cannot be read.".to_owned())?,
+            _ => Vec::new(),
+        };
+        // What has come since was not there then.
+        let mut over: Vec<PrivateWrite> = stored()?.into_iter().map(|(key, _)| write(key, None)).collect();
+        over.extend(then.into_iter().map(|(key, value)| write(key, Some(value))));
+        Ok(over)
+    }
+
+    /// The network for a workflow that is a plugin.
+    pub(super) fn wire<'t>(&self, tools: &'t Tools) -> Wire<'t> {
+        let live = self.outside.tools.is_some();
+        Wire::new(live.then_some(&*tools.network as &dyn Network), self.outside.counts, self.outside.recorded.clone())
+    }
+
+    /// Writes down what a plugin was told over its wire.
+    pub(super) fn told_by(&mut self, wire: Wire<'_>) {
+        let Left { told, unanswered, asked } = wire.leave();
+        self.unanswered.extend(unanswered);
+        if let Some(recorded) = &mut self.outside.recorded {
+            asked.iter().for_each(|question| drop(recorded.answer(question)));
+        }
+        if let Some(journal) = &mut self.outside.journal {
+            for (question, told) in &told {
+                journal.add(question, told);
+            }
+        }
+    }
+
     /// Whether what this run does counts. When not, nothing may leave, cost money or be kept.
     pub(super) fn counts(&self) -> bool {
         self.outside.counts
@@ -471,6 +520,8 @@ impl RunDesk {
 
 /// The question under which a journal keeps what adapters want remembered.
 const KEPT: &str = "kept";
+/// The same for what a workflow that is a plugin found in its private store.
+const PRIVATE: &str = "private";
 
 fn read_again<T: DeserializeOwned>(question: &str, told: &Told) -> Result<T, Refusal> {
     let unreadable = |why: &dyn std::fmt::Display| {

@@ -6,6 +6,7 @@
 pub mod calls;
 mod component;
 pub mod desk;
+mod dry;
 pub mod function;
 pub mod journal;
 pub mod replay;
@@ -13,4 +14,5 @@ pub mod runner;
 pub mod scene;
 pub mod script;
 pub mod shadow;
+mod wire;
 pub mod wit;

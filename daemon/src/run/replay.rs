@@ -5,7 +5,7 @@
 
 use super::calls;
 use super::desk::{Facts, Leavings, Outside, RunDesk};
-use super::journal::{self, Recorded, Told, Written};
+use super::journal::{self, Journal, Recorded, Told, Written};
 use super::scene::Scene;
 use super::script::{Ended, Limits, Outcome, STACK, Scripts};
 use crate::clock::{Clock, SystemClock};
@@ -67,7 +67,7 @@ pub struct Redacted {
 }
 
 /// What a replay came to.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Replayed {
     /// What it plans.
     pub effects: Json,
@@ -199,6 +199,25 @@ impl Recording {
         })
     }
 
+    /// The recording of a run without effect.
+    pub(super) fn of_dry(facts: &Facts, scene: Scene, answers: Vec<(String, Arc<Told>)>, done: &Replayed) -> Self {
+        Self {
+            form: FORM,
+            run: facts.id.0,
+            trigger: facts.kind,
+            due: facts.due,
+            now: facts.now,
+            attempt: facts.attempt,
+            payload: facts.payload.clone(),
+            scene,
+            answers,
+            effects: Some(done.effects.clone()),
+            effects_hash: done.effects_hash.clone(),
+            error: done.error.clone(),
+            redacted: None,
+        }
+    }
+
     /// Reads a recording from a file.
     ///
     /// # Errors
@@ -227,6 +246,12 @@ impl Recording {
     /// # Errors
     /// A sentence, when what is left cannot be replayed at all.
     pub fn redact(mut self, replayer: &Replayer, find: &dyn Fn(&str) -> String) -> Result<Self, String> {
+        if self.scene.workflow.plugin.is_some() {
+            return Err(format!(
+                "The workflow \"{}\" is a plugin. A bundle holds scripts, not plugins: pass on the plugin's package and the run's log.",
+                self.scene.workflow.name
+            ));
+        }
         let mut places = 0;
         let mut clean = |text: &str| {
             let out = black_out(&find(text));
@@ -301,8 +326,7 @@ fn blacked(text: &str, clean: &mut impl FnMut(&str) -> String, values: bool) -> 
 /// Blacks out addresses of mail, long numbers of telephones, and what queries of addresses carry under telling names.
 fn black_out(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for (at, word) in text.split_inclusive(|c: char| c.is_whitespace() || "<>\"'(),;".contains(c)).enumerate() {
-        let _ = at;
+    for word in text.split_inclusive(|c: char| c.is_whitespace() || "<>\"'(),;".contains(c)) {
         let end = word.trim_end_matches(|c: char| c.is_whitespace() || "<>\"'(),;".contains(c)).len();
         let (core, rest) = word.split_at(end);
         out.push_str(&black_word(core));
@@ -417,7 +441,7 @@ impl Replayer {
         };
         let recorded = Recorded::new(recording.answers.iter().cloned());
         let desk = self.desk(recording, instance, recorded)?;
-        Ok(run_script(scripts, &file, source, desk))
+        Ok(run_script(scripts, &file, source, desk).0)
     }
 
     /// Puts imported files where a script finds them.
@@ -456,7 +480,7 @@ impl Replayer {
 }
 
 /// Runs a script at a desk whose plans do not count.
-pub(super) fn run_script(scripts: &Scripts, file: &Path, source: &str, desk: RunDesk) -> Replayed {
+pub(super) fn run_script(scripts: &Scripts, file: &Path, source: &str, desk: RunDesk) -> (Replayed, Option<Journal>) {
     let budget = desk.facts.workflow.budget;
     let compiled = match scripts.compile(file, source) {
         Ok(compiled) => compiled,
@@ -475,9 +499,10 @@ pub(super) fn run_script(scripts: &Scripts, file: &Path, source: &str, desk: Run
     }
 }
 
-fn replayed(left: Leavings, line: String, error: Option<String>) -> Replayed {
+/// What a run at a desk whose plans do not count came to, and what it was told.
+pub(super) fn replayed(left: Leavings, line: String, error: Option<String>) -> (Replayed, Option<Journal>) {
     let effects = left.effects.to_json();
-    Replayed {
+    let done = Replayed {
         effects_hash: error.is_none().then(|| Digest::of(effects.as_bytes()).to_string()),
         effects: serde_json::from_str(&effects).expect("what was written reads"),
         line,
@@ -485,5 +510,6 @@ fn replayed(left: Leavings, line: String, error: Option<String>) -> Replayed {
         log: left.log,
         unanswered: left.unanswered,
         unasked: left.unasked,
-    }
+    };
+    (done, left.journal)
 }

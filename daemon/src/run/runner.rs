@@ -75,6 +75,14 @@ impl Runner {
         Self { tools, scripts, board, pulse, shadows: Shadows::default(), scenes: Mutex::default() }
     }
 
+    pub(super) fn tools(&self) -> &Arc<Tools> {
+        &self.tools
+    }
+
+    pub(super) fn scripts(&self) -> &Scripts {
+        &self.scripts
+    }
+
     /// Runs claims until the board is closed. For a thread with a stack of [`STACK`].
     pub fn work(self: &Arc<Self>) {
         while let Some(claim) = self.board.take(&*self.tools.clock) {
@@ -227,7 +235,8 @@ impl Runner {
             Err((why, stop, not_before)) => {
                 let journal = leavings.journal.take().map(Journal::finish);
                 let mut attempt = self.failed(claim, &facts, now, leavings, usage, &why, stop, not_before);
-                if let (Some((data, parts)), End::Final { .. }, true) = (journal, &attempt.end, instance.limits.journal_size > 0) {
+                if let (Some((data, parts)), End::Final { .. }, true) = (journal, &attempt.end, instance.limits.journal_size > 0)
+                {
                     attempt.change.ops.push(self.keep(&facts, &instance, data, parts));
                 }
                 Some(attempt)
@@ -243,6 +252,15 @@ impl Runner {
         Op::Journal(Box::new(JournalOp::Keep(row, parts)))
     }
 
+    /// The files that a workflow's script imports, by the path it imports them under.
+    pub(super) fn imports(&self, workflow: &Workflow) -> Vec<(String, Arc<str>)> {
+        let compiled = match &workflow.plugin {
+            Some(_) => None,
+            None => self.scripts.compile(&workflow.script, &workflow.source).ok(),
+        };
+        compiled.map(|c| c.imports.iter().map(|i| (i.path.clone(), i.source.clone())).collect()).unwrap_or_default()
+    }
+
     /// What a run of this workflow can see, as content of journals.
     fn scene(&self, facts: &Facts, instance: &Arc<Instance>) -> Part {
         let workflow = &facts.workflow;
@@ -253,14 +271,8 @@ impl Runner {
         {
             return known.scene.clone();
         }
-        let imports = match &workflow.plugin {
-            Some(_) => Vec::new(),
-            None => self.scripts.compile(&workflow.script, &workflow.source).map_or_else(
-                |_| Vec::new(),
-                |compiled| compiled.imports.iter().map(|i| (i.path.clone(), i.source.clone())).collect(),
-            ),
-        };
-        let scene = serde_json::to_vec(&Scene::of(instance, workflow, imports)).expect("a scene is plain data");
+        let scene = Scene::of(instance, workflow, self.imports(workflow));
+        let scene = serde_json::to_vec(&scene).expect("a scene is plain data");
         let scene = journal::part(&scene);
         let known = Known { instance: Arc::downgrade(instance), version: workflow.version, scene: scene.clone() };
         scenes.insert(workflow.name.clone(), known);

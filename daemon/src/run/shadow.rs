@@ -76,7 +76,7 @@ pub(super) fn compared(
         Ok(answers) => {
             let outside = Outside::beside(tools.clone(), Recorded::new(answers));
             let desk = RunDesk::new(outside, instance.clone(), facts.clone(), Arc::default(), false, false);
-            let done = run_script(scripts, Path::new(&row.file), &row.source, desk);
+            let (done, _) = run_script(scripts, Path::new(&row.file), &row.source, desk);
             let planned: Json = serde_json::from_str(original.effects).expect("effects are JSON");
             let lines = compare::effects(&planned, &done.effects, Voice { language, zone });
             run.same = done.error.is_none() && !compare::differs(&lines);

@@ -397,6 +397,31 @@ impl Drop for Store {
     }
 }
 
+/// Opens a database to look into it while no daemon need run. Nothing is written.
+///
+/// # Errors
+/// [`OpenError`]; a file that is not ours or newer than this program.
+pub fn look_into(path: &Path) -> Result<Connection, OpenError> {
+    let unusable = |why: String| OpenError::Unusable { path: path.to_owned(), why };
+    if !path.is_file() {
+        return Err(unusable("there is no such file".into()));
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|e| unusable(e.to_string()))?;
+    let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+    let (application, version) =
+        pragma("application_id").and_then(|a| Ok((a, pragma("user_version")?))).map_err(|e| sorted(path, &e))?;
+    let known = i64::try_from(MIGRATIONS.len()).expect("there are few migrations");
+    match (application, version) {
+        (APPLICATION_ID, found) if found > known => Err(OpenError::Newer { path: path.to_owned(), found, known }),
+        (APPLICATION_ID, found) if found < known => {
+            Err(unusable("it was written by an older Beffroi; start the daemon on it once, which brings it up to date".into()))
+        }
+        (APPLICATION_ID, _) => Ok(connection),
+        _ => Err(OpenError::Foreign(path.to_owned())),
+    }
+}
+
 /// What a failure of SQLite while opening means for the owner.
 fn sorted(path: &Path, error: &rusqlite::Error) -> OpenError {
     match error.sqlite_error_code() {

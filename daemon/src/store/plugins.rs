@@ -334,6 +334,13 @@ pub fn private_keys(
     rows.collect()
 }
 
+/// All of a plugin's private state for one purpose, by key.
+pub fn private_all(db: &Connection, plugin: &str, scope: &str) -> rusqlite::Result<Vec<(String, Vec<u8>)>> {
+    db.prepare_cached("SELECT key, value FROM plugin_state WHERE plugin = ?1 AND scope = ?2 ORDER BY key")?
+        .query_map(params![plugin, scope], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
 /// How many bytes a plugin keeps: keys and values, in all scopes.
 pub fn private_bytes(db: &Connection, plugin: &str) -> rusqlite::Result<i64> {
     db.prepare_cached("SELECT coalesce(sum(length(key) + length(value)), 0) FROM plugin_state WHERE plugin = ?1")?
