@@ -58,7 +58,12 @@ const SCRIPTS: [(&str, &str); 3] = [
 struct Shop {
     folder: TempDir,
     daemon: Option<Daemon>,
+    /// Whether the daemon is started where there is no network.
+    alone: bool,
 }
+
+/// A network namespace of its own, with nothing in it.
+const ALONE: [&str; 3] = ["--map-root-user", "--net", "--"];
 
 /// A daemon that was started here, and where it says how it is.
 struct Daemon {
@@ -113,7 +118,7 @@ impl From<Output> for Said {
 
 impl Shop {
     fn new() -> Self {
-        let shop = Self { folder: tempfile::tempdir().expect("a temporary folder"), daemon: None };
+        let shop = Self { folder: tempfile::tempdir().expect("a temporary folder"), daemon: None, alone: false };
         std::fs::create_dir(shop.path("scripts")).expect("a new folder");
         for (name, text) in SCRIPTS {
             std::fs::write(shop.path("scripts").join(name), text).expect("written");
@@ -163,6 +168,11 @@ impl Shop {
         notices.set_read_timeout(Some(Duration::from_secs(20))).expect("a limit above zero");
         let log = std::fs::File::create(self.path("log")).expect("a new file");
         let mut command = self.command(&["start"]);
+        if self.alone {
+            let plain = command;
+            command = Command::new("unshare");
+            command.args(ALONE).arg(plain.get_program()).args(plain.get_args()).current_dir(self.folder.path());
+        }
         command.env("NOTIFY_SOCKET", &path).stderr(log).stdout(Stdio::null()).envs(environment.iter().copied());
         let daemon = Daemon { child: command.spawn().expect("the program starts"), notices };
         daemon.until("READY=1", &self.path("log"));
@@ -542,4 +552,118 @@ fn a_killed_daemon_leaves_a_socket_that_the_next_one_replaces() {
     shop.say(&["status"]).bad(1, "No Beffroi answers at ./beffroi.sock.");
     shop.start(&[]);
     assert_eq!(shop.say(&["state", "get", "count"]).good(), "1\n");
+}
+
+#[test]
+fn a_run_is_replayed_tried_with_another_script_and_passed_on() {
+    let shop = Shop::open();
+    let run = shop.say(&["run", "pain", "--wait", "--json"]).json()["run"].as_str().expect("a number").to_owned();
+    let same = shop.say(&["replay", &run]).good();
+    assert!(same.contains("exactement les mêmes effets"), "{same}");
+
+    let other = SCRIPTS[1].1.replace("Les croissants sont prêts.", "Les croissants sortent du four.");
+    std::fs::write(shop.path("scripts/autre.rhai"), other).expect("written");
+    let tried = shop.say(&["replay", &run, "--with", "scripts/autre.rhai"]).good();
+    assert!(tried.contains("~ publication sur facebook"), "{tried}");
+    assert!(
+        tried.replace('\u{a0}', " ").contains("« Les croissants sont prêts. » → « Les croissants sortent du four. »"),
+        "{tried}"
+    );
+    std::fs::write(shop.path("scripts/cassé.rhai"), "posts::plan(#{ text: 1 });").expect("written");
+    let broken = shop.say(&["replay", &run, "--with", "scripts/cassé.rhai"]);
+    assert_eq!(broken.status, 1, "{broken:?}");
+    assert!(broken.out.contains("Il ne va pas jusqu'au bout"), "{broken:?}");
+
+    let passed = shop.say(&["bundle", &run, "--out", "a.json"]).good();
+    assert!(passed.contains("a.json") && passed.contains("Relisez"), "{passed}");
+    shop.say(&["bundle", &run, "--out", "a.json"]).bad(1, "exists already");
+    // Elsewhere there is neither the daemon nor its database.
+    shop.say(&["stop"]).good();
+    let elsewhere = Shop::new();
+    std::fs::copy(shop.path("a.json"), elsewhere.path("a.json")).expect("copied");
+    assert!(elsewhere.say(&["replay", "a.json"]).good().contains("exactement les mêmes effets"));
+    std::fs::write(elsewhere.path("b.json"), "{}").expect("written");
+    elsewhere.say(&["replay", "b.json"]).bad(1, "This is no recording");
+    elsewhere.say(&["replay", "c.json"]).bad(1, "neither a run (r12) nor a file");
+    // Without a daemon, from the database file.
+    let database = std::fs::read_dir(shop.folder.path()).expect("listed").flatten().map(|e| e.path());
+    let database = database.into_iter().find(|p| p.extension().is_some_and(|e| e == "db")).expect("a database");
+    let offline = shop.say(&["replay", &run, "--database", database.to_str().expect("text")]).good();
+    assert!(offline.contains("exactement les mêmes effets"), "{offline}");
+    shop.say(&["replay", "r999", "--database", database.to_str().expect("text")]).bad(1, "There is no run r999");
+}
+
+#[test]
+fn a_dry_run_shows_the_calendar_and_leaves_it_as_it_is() {
+    let shop = Shop::open();
+    shop.say(&["run", "pain", "--wait"]).good();
+    let posts = |shop: &Shop| shop.say(&["posts", "--json"]).json().as_array().map(Vec::len);
+    let before = posts(&shop);
+    let dry = shop.say(&["run", "pain", "--dry", "--record", "dit.json"]).good();
+    assert!(dry.contains("à blanc") && dry.contains("+ publication sur vitrine"), "{dry}");
+    let day = dry.split("\nvitrine, ").nth(1).expect("the calendar of the account");
+    assert!(day.lines().any(|l| l.starts_with("    ")) && day.lines().any(|l| l.starts_with("  + ")), "{dry}");
+    assert_eq!(posts(&shop), before);
+    let again = shop.say(&["run", "pain", "--dry", "--from", "dit.json", "--json"]).json();
+    let first = shop.say(&["replay", "dit.json", "--json"]).json();
+    assert_eq!(again["replayed"]["effects_hash"], first["replayed"]["effects_hash"]);
+    assert!(first["same"] == true, "{first}");
+    let count = shop.say(&["run", "count", "--dry"]).good();
+    assert!(count.contains("la clé count devient 1"), "{count}");
+    shop.say(&["run", "count", "--wait"]).good();
+    let count = shop.say(&["run", "count", "--dry"]).good();
+    assert!(count.contains("~ la clé count devient 2") && count.replace('\u{a0}', " ").contains("valeur : 1 → 2"), "{count}");
+    let cold = shop.say(&["run", "froid", "--dry"]);
+    assert_eq!(cold.status, 1);
+    assert!(cold.out.contains("Le four est froid") || cold.out.contains("le four est froid"), "{cold:?}");
+    shop.say(&["run", "pain", "--dry", "--wait"]).bad(2, "cannot be used with");
+    shop.say(&["run", "pain", "--dry", "--from", "r999"]).bad(1, "There is no run r999");
+}
+
+#[test]
+fn a_dry_run_from_a_recording_needs_no_network() {
+    if !Command::new("unshare").args(ALONE).arg("true").status().is_ok_and(|status| status.success()) {
+        eprintln!("This machine gives no network namespaces; tests on the simulated network say the same.");
+        return;
+    }
+    let mut shop = Shop::open();
+    shop.say(&["run", "pain", "--wait"]).good();
+    let dry = shop.say(&["run", "pain", "--dry", "--record", "dit.json", "--json"]).json();
+    shop.say(&["stop"]).good();
+    shop.daemon = None;
+    // The daemon again, where there is no network at all, not even a loopback that is up.
+    shop.alone = true;
+    shop.start(&[]);
+    let again = shop.say(&["run", "pain", "--dry", "--from", "dit.json", "--json"]).json();
+    assert_eq!(again["replayed"]["effects_hash"], dry["replayed"]["effects_hash"]);
+    assert_eq!(again["lines"], dry["lines"]);
+    let earlier = shop.say(&["run", "pain", "--dry", "--from", "r1", "--json"]).json();
+    assert!(earlier["replayed"]["effects_hash"].is_string(), "{earlier}");
+    shop.say(&["stop"]).good();
+    shop.daemon = None;
+}
+
+#[test]
+fn a_new_version_runs_beside_and_is_promoted() {
+    let shop = Shop::open();
+    shop.say(&["shadow", "count"]).bad(1, "No version runs beside");
+    std::fs::write(shop.path("neuf.rhai"), SCRIPTS[0].1.replace("compté", "vu")).expect("written");
+    std::fs::write(shop.path("faux.rhai"), "let x = ;").expect("written");
+    shop.say(&["shadow", "count", "--put", "faux.rhai"]).bad(1, "faux.rhai:1:9");
+    let put = shop.say(&["shadow", "count", "--put", "neuf.rhai"]).good();
+    assert!(put.contains("neuf.rhai tourne à côté"), "{put}");
+    shop.say(&["run", "count", "--wait"]).good();
+    let seen = shop.say(&["shadow", "count"]).good();
+    assert!(seen.contains("1 comparaison(s)"), "{seen}");
+    assert!(seen.replace('\u{a0}', " ").contains(": 1 identique(s)"), "the log is no effect: {seen}");
+    std::fs::write(shop.path("neuf.rhai"), SCRIPTS[0].1.replace("+ 1", "+ 10")).expect("written");
+    shop.say(&["shadow", "count", "--put", "neuf.rhai"]).good();
+    shop.say(&["run", "count", "--wait"]).good();
+    let seen = shop.say(&["shadow", "count"]).good();
+    assert!(seen.contains("~ la clé count devient 2") && seen.contains("2 → 11"), "{seen}");
+    let promoted = shop.say(&["shadow", "count", "--promote"]).good();
+    assert!(promoted.contains("nouvelle version"), "{promoted}");
+    shop.say(&["run", "count", "--wait"]).good();
+    assert_eq!(shop.say(&["state", "get", "count"]).good().trim(), "12");
+    shop.say(&["shadow", "count"]).bad(1, "No version runs beside");
 }

@@ -7,6 +7,7 @@
 mod craft;
 mod place;
 mod plugins;
+mod replay;
 mod runs;
 mod socket;
 mod starts;
@@ -95,6 +96,8 @@ const PARTS: &[Part] = &[
     ("craft", craft::measure),
     ("runs", runs::measure),
     ("burst", runs::burst),
+    ("journal", replay::cost),
+    ("replay", replay::polls),
     ("plugins", plugins::measure),
     ("start", starts::measure),
     ("socket", socket::measure),

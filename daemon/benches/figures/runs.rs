@@ -72,6 +72,12 @@ pub(crate) fn measure() -> Vec<Figure> {
     ]
 }
 
+/// Durable runs in a second, each on a key of its own.
+pub(crate) fn rate(engine: &Engine) -> f64 {
+    let (next, told) = (AtomicU64::new(0), AtomicU64::new(0));
+    round(engine, &|_| next.fetch_add(1, Ordering::Relaxed) % KEYS, &told)
+}
+
 fn grouped(engine: &Engine) -> (u64, u64) {
     let counters = engine.store.counters();
     (counters.changes.load(Ordering::Relaxed), counters.commits.load(Ordering::Relaxed))
