@@ -1,7 +1,8 @@
 //! Two languages, one desk: every function gives a script and a plugin the same answers, plans the same, and refuses in the same words.
 
 use beffroi::daemon::functions;
-use beffroi::domain::Json;
+use beffroi::domain::{Json, RunId};
+use beffroi::run::replay::Recording;
 use beffroi::run::wit;
 use beffroi_tests::World;
 use serde_json::{Map, json};
@@ -163,6 +164,7 @@ fn outcome(world: &mut World, at: usize, payload: Option<Json>) -> Told {
         world.order(vec![set]).expect("set");
     }
     let run = world.run_with(&format!("calls{at}"), payload);
+    replays(world, run.row.run);
     let log = run.log.into_iter().map(|line| (line.level, line.text)).collect();
     let mut effects = run.effects.unwrap_or_default();
     let state = effects.get_mut("state").and_then(Json::as_object_mut);
@@ -172,6 +174,20 @@ fn outcome(world: &mut World, at: usize, payload: Option<Json>) -> Told {
     }
     let answer = told.unwrap_or_else(|| panic!("calls{at} came to no answer: {:?}", run.row.error));
     Told { answer, effects, log }
+}
+
+/// Done again from what it was told, the run plans the same, in either language.
+fn replays(world: &mut World, run: RunId) {
+    let engine = world.on().engine.clone();
+    let recording = {
+        let reader = engine.store.read().expect("a reader");
+        Recording::of_run(&reader, run).unwrap_or_else(|why| panic!("{why}"))
+    };
+    let asked = world.on().network.requests().len();
+    let again = engine.aside(|runner| runner.replay(&recording)).expect("a thread").unwrap_or_else(|why| panic!("{why}"));
+    assert!(again.is_as(&recording), "{run} {}: {again:#?}", recording.scene.workflow.name);
+    assert_eq!((again.unanswered, again.unasked), (Vec::<String>::new(), Vec::new()), "{run}");
+    assert_eq!(world.on().network.requests().len(), asked, "a replay reaches nothing");
 }
 
 /// The sentence in a script's error, without where it happened.

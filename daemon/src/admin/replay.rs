@@ -112,7 +112,12 @@ fn state_before(db: &Db, done: &Replayed, lines: &mut [Line], voice: Voice) -> r
         let same = serde_json::from_str::<Json>(&before).ok().as_ref() == Some(value);
         let (fr, en) = (format!("la clé {key} "), format!("the key {key} "));
         for line in lines.iter_mut().filter(|l| l.text.starts_with(&fr) || l.text.starts_with(&en)) {
-            line.sign = if same { Sign::Same } else { Sign::Changed };
+            if same {
+                line.sign = Sign::Same;
+                line.text = voice.language.pick(format!("la clé {key} reste {before}"), format!("the key {key} stays {before}"));
+                continue;
+            }
+            line.sign = Sign::Changed;
             line.details =
                 vec![voice.language.pick(format!("valeur : {before} → {value}"), format!("value: {before} → {value}"))];
         }
