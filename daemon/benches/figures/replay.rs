@@ -103,7 +103,9 @@ pub(crate) fn polls() -> Vec<Figure> {
     let shared = parts as f64 / POLLS as f64;
     let typical = median(sizes) + shared;
     let replayer = Replayer::new().expect("a replayer");
+    drop(reader);
     let again = || {
+        let reader = world.engine.store.read().expect("readable");
         let watch = Watch::start();
         let mut done = 0;
         while watch.span() < Duration::from_secs(1) {

@@ -6,7 +6,7 @@
 use super::component;
 use super::desk::{Facts, Outside, RunDesk};
 use super::journal::{Journal, Recorded};
-use super::replay::{Recording, Replayed, numbers, replayed, resolve, run_script};
+use super::replay::{Recording, Replayed, replayed, resolve, run_script};
 use super::runner::Runner;
 use super::scene::Scene;
 use crate::domain::{Json, RunId};
@@ -29,7 +29,7 @@ impl Runner {
         let part = |digest| Ok(parts.iter().find(|(known, _)| *known == digest).map(|(_, data)| data.to_vec()));
         let signals = |spans: &[(i64, i64)]| {
             let reader = self.tools().store.read().map_err(|e| e.to_string())?;
-            view::signals_numbered(&reader, numbers(spans)).map_err(|e| e.to_string())
+            view::signals_numbered(&reader, spans).map_err(|e| e.to_string())
         };
         let answers = resolve(&data, part, signals)?;
         let scene = Scene::of(&instance, workflow, self.imports(workflow));

@@ -151,15 +151,6 @@ fn text_of(part: Option<Vec<u8>>, damaged: &str) -> Result<String, String> {
     journal::unfold(&folded).and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| damaged.to_owned())
 }
 
-/// The numbers of these spans, in their order.
-pub(super) fn numbers(spans: &[(i64, i64)]) -> impl Iterator<Item = i64> + '_ {
-    spans.iter().flat_map(|(first, last)| {
-        let count = first.abs_diff(*last);
-        let step = if last >= first { 1 } else { -1 };
-        (0..=i64::try_from(count).unwrap_or(0)).map(move |n| first + step * n)
-    })
-}
-
 impl Recording {
     /// The recording of a run that has ended.
     ///
@@ -181,7 +172,7 @@ impl Recording {
         let scene = text_of(part(row.scene)?, "The scene of this run is damaged, so it cannot be replayed.")?;
         let scene = serde_json::from_str(&scene)
             .map_err(|e| format!("The scene of this run was written by another program and cannot be read: {e}."))?;
-        let answers = resolve(&row.data, part, |spans| view::signals_numbered(db, numbers(spans)).map_err(failed))?;
+        let answers = resolve(&row.data, part, |spans| view::signals_numbered(db, spans).map_err(failed))?;
         Ok(Self {
             form: FORM,
             run: id.0,

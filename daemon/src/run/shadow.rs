@@ -6,7 +6,7 @@
 
 use super::desk::{Facts, Outside, RunDesk, Tools};
 use super::journal::Recorded;
-use super::replay::{numbers, resolve, run_script};
+use super::replay::{resolve, run_script};
 use super::script::Scripts;
 use crate::craft::compare::{self, Voice};
 use crate::domain::{Json, Language, WorkflowName, Zone};
@@ -69,7 +69,7 @@ pub(super) fn compared(
     let part = |digest| Ok(original.parts.iter().find(|(known, _)| *known == digest).map(|(_, data)| data.to_vec()));
     let signals = |spans: &[(i64, i64)]| {
         let reader = tools.store.read().map_err(|e| e.to_string())?;
-        view::signals_numbered(&reader, numbers(spans)).map_err(|e| e.to_string())
+        view::signals_numbered(&reader, spans).map_err(|e| e.to_string())
     };
     match resolve(original.data, part, signals) {
         Err(why) => run.error = Some(why),

@@ -666,10 +666,17 @@ pub fn signals_since(db: &Connection, since: Timestamp) -> Result<Vec<SignalRow>
         .collect()
 }
 
-/// The signals of these numbers, in the order of the numbers. One that is no longer there is left out.
-pub fn signals_numbered(db: &Connection, numbers: impl IntoIterator<Item = i64>) -> Result<Vec<SignalRow>> {
-    let mut query = db.prepare_cached("SELECT * FROM signal WHERE seq = ?1")?;
-    numbers.into_iter().filter_map(|seq| query.query_row([seq], signal_row).optional().transpose()).collect()
+/// The signals of these spans of numbers, in their order; a span may go downwards. One that is no longer there is left out.
+pub fn signals_numbered(db: &Connection, spans: &[(i64, i64)]) -> Result<Vec<SignalRow>> {
+    let mut rows = Vec::new();
+    for (first, last) in spans {
+        let order = if first <= last { "ASC" } else { "DESC" };
+        let mut query = db.prepare_cached(&format!("SELECT * FROM signal WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq {order}"))?;
+        for row in query.query_map([first.min(last), first.max(last)], signal_row)? {
+            rows.push(row?);
+        }
+    }
+    Ok(rows)
 }
 
 /// One measured figure.
