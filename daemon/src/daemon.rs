@@ -24,6 +24,7 @@ use crate::run::function::Function;
 use crate::run::runner::{Runner, STACK};
 use crate::run::script::{Scripts, reference};
 use crate::schedule::board::{Board, Claim, Waiter};
+use crate::schedule::daily::Auditor;
 use crate::schedule::ledger::Planner;
 use crate::schedule::recover;
 use crate::secrets::{Secrets, Sources};
@@ -102,6 +103,7 @@ pub struct Engine {
     outbox: Arc<Outbox>,
     planner: Mutex<Planner>,
     collector: Mutex<Collector>,
+    auditor: Mutex<Auditor>,
     /// Reads figures and inboxes, and asks whether accounts work.
     pub accounts: AccountReader,
     pruned: Mutex<Timestamp>,
@@ -344,6 +346,7 @@ impl Engine {
             pulse.clone(),
         ));
         let collector = Mutex::new(Collector::new(store.clone(), clock.clone(), current.clone()));
+        let auditor = Mutex::new(Auditor::new(store.clone(), clock.clone(), current.clone(), pulse.clone()));
         let source = Source { file: file.to_owned(), base, files: Mutex::new(files), socket, root };
         let engine = Self {
             store,
@@ -360,6 +363,7 @@ impl Engine {
             outbox,
             planner: Mutex::new(planner),
             collector,
+            auditor,
             accounts,
             pruned: Mutex::new(now),
             source,
@@ -454,7 +458,12 @@ impl Engine {
                 *pruned = now;
             }
         }
-        Ok(turn)
+        drop(pruned);
+        let counted = self.auditor.lock().unwrap_or_else(PoisonError::into_inner).turn(|| self.plan())?;
+        Ok(match (turn, counted) {
+            (Turn::Idle(one), Turn::Idle(other)) => Turn::Idle([one, other].into_iter().flatten().min()),
+            _ => Turn::Did,
+        })
     }
 
     /// One turn of every worker in a fixed order, for whoever moves the clock: a test, a preview. Idle when none has
