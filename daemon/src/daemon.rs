@@ -4,13 +4,14 @@
 //! turn by turn by a test or a preview; the same code does the same things.
 //! Never: does a worker's work, or takes over a configuration that has an error in it.
 
-use crate::adapters::Adapters;
+use crate::adapters::{Adapters, Stock};
 use crate::clock::{Clock, Dice, Turn};
 use crate::collect::{self, AccountReader, Collector, Reached};
 use crate::config::{self, Base, Loaded};
 use crate::delivery::Outbox;
 use crate::domain::{Digest, Json, PluginName, RunId, Timestamp, WorkflowName};
-use crate::instance::{Current, Instance};
+use crate::instance::{CatalogConfig, CatalogSource, Current, Instance};
+use crate::kinds::{Call, Keep};
 use crate::network::Network;
 use crate::plugin::host::Host;
 use crate::plugin::install::{self, Hooks, Shelf};
@@ -445,6 +446,38 @@ impl Engine {
 
     fn plan(&self) -> Result<Turn, CommitError> {
         self.planner.lock().unwrap_or_else(PoisonError::into_inner).turn()
+    }
+
+    /// Brings the ledger up to now: whatever has come due has its row when this returns.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub fn bring_up_to_date(&self) -> Result<(), CommitError> {
+        self.plan().map(drop)
+    }
+
+    /// What a catalog that is a file says now; `None` for one that would have to be asked over a network.
+    pub fn stock(&self, config: &CatalogConfig) -> Option<Result<Arc<Stock>, String>> {
+        if !matches!(config.source, CatalogSource::File { .. }) {
+            return None;
+        }
+        let business = self.current.get().business.clone();
+        let call = Call {
+            id: "why",
+            attempt: 1,
+            time: STORE_REST,
+            keep: &Keep::default(),
+            now: self.clock.now(),
+            network: &*self.network,
+            zone: business.zone,
+            language: business.language,
+        };
+        Some(self.adapters.stock(config, &call))
+    }
+
+    /// Every problem of the configuration as it lies on disk now, its scripts, its figures and its library.
+    pub fn problems(&self) -> Vec<Problem> {
+        check(&self.source.file, &self.source.base)
     }
 
     fn collect(&self) -> Result<Turn, CommitError> {

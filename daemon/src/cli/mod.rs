@@ -6,12 +6,14 @@
 mod ask;
 pub mod caller;
 mod demo;
+mod doctor;
 mod offline;
 mod page;
 mod plugin_dev;
 mod plugin_watch;
 mod plugins;
 
+pub use doctor::{Doctor, Since};
 pub use plugins::{Allow, Plugin, PluginAsk};
 
 use crate::domain::{Json, Timestamp, Zone};
@@ -150,9 +152,14 @@ pub enum Command {
     },
     /// Explains why something went out, or did not
     Why {
-        /// A delivery (d12), a post (p7), an account or a workflow
+        /// A delivery (d12), a post (p7), a run (r5), an account, a workflow, an item of the library, a product; or an hour
         subject: String,
+        /// For an account or a workflow: only what was to happen then, such as 2026-11-20T09:00, 09:00, monday 09:00, yesterday
+        #[arg(value_name = "WHEN", num_args = 0..=3)]
+        when: Vec<String>,
     },
+    /// Looks at everything that can be out of order; ends with 0 when all is well, 1 for warnings, 2 for errors
+    Doctor(doctor::Doctor),
     /// Shows or changes what scripts remember
     State(State),
     /// Reads a feed the way the daemon does, without a daemon
@@ -362,6 +369,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Said> {
         Command::Feed { place, allow_private } => offline::feed(&place, allow_private, json),
         Command::Functions { definitions, markdown: _ } => offline::functions(definitions.as_deref(), json),
         Command::Next(next) if offline::is_expression(&next.what) => offline::next(&next, json),
+        Command::Doctor(asked) => doctor::run(&socket.unwrap_or_else(caller::default_socket), json, &asked),
         Command::Plugin(plugin) => plugins::run(&socket.unwrap_or_else(caller::default_socket), json, plugin),
         other => ask::ask(&socket.unwrap_or_else(caller::default_socket), json, other),
     }

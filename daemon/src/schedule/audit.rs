@@ -197,7 +197,9 @@ pub fn adrift(db: &Db, instance: &Instance) -> Result<Vec<String>, DbError> {
     let astray = instance.workflows.values().filter(|w| known(w.name.as_str()).is_none_or(|kept| kept != meant(w)));
     let mut names: Vec<String> = astray.map(|w| w.name.as_str().to_owned()).collect();
     let here = |name: &str| instance.workflows.keys().any(|n| n.as_str() == name);
-    names.extend(rows.iter().filter(|r| !here(&r.name) && kept(&r.schedule).is_none_or(|s| !s.is_empty())).map(|r| r.name.clone()));
+    names.extend(
+        rows.iter().filter(|r| !here(&r.name) && kept(&r.schedule).is_none_or(|s| !s.is_empty())).map(|r| r.name.clone()),
+    );
     Ok(names)
 }
 
@@ -243,16 +245,21 @@ impl Cursor {
     }
 }
 
+/// The due instants of a workflow's spans in a window, in order. `None` when a schedule cannot be read.
+pub fn due_in(spans: &[Span], from: Timestamp, to: Timestamp) -> Option<impl Iterator<Item = Timestamp> + use<>> {
+    Due::of(spans, from, to).map(|due| due.map(|(at, _)| at))
+}
+
 /// The due instants of a workflow in order, each once, and whether its row is owed: in time that was lived before, by another
 /// schedule, rows may stand for what came before.
-pub(crate) struct Due {
+struct Due {
     cursors: Vec<Cursor>,
     to: Timestamp,
 }
 
 impl Due {
     /// Starts anew at the beginning of the window. `None` when a schedule cannot be read.
-    pub(crate) fn of(spans: &[Span], from: Timestamp, to: Timestamp) -> Option<Self> {
+    fn of(spans: &[Span], from: Timestamp, to: Timestamp) -> Option<Self> {
         let just_before = from.minus(Duration::from_millis(1));
         let mut cursors = Vec::with_capacity(spans.len());
         for span in spans {

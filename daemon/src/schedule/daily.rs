@@ -112,14 +112,26 @@ pub fn sentence(found: &Audit, language: Language) -> String {
             parts.push(format!("{count} {}", if count == 1 { one } else { many }));
         }
     };
-    say(found.missing.count, ("échéance sans ligne", "échéances sans ligne"), ("due time without a row", "due times without a row"));
-    say(found.doubled.count, ("échéance notée deux fois", "échéances notées deux fois"), ("due time with two rows", "due times with two rows"));
+    say(
+        found.missing.count,
+        ("échéance sans ligne", "échéances sans ligne"),
+        ("due time without a row", "due times without a row"),
+    );
+    say(
+        found.doubled.count,
+        ("échéance notée deux fois", "échéances notées deux fois"),
+        ("due time with two rows", "due times with two rows"),
+    );
     say(
         found.without_fate.count,
         ("échéance ouverte sans que rien ne tourne", "échéances ouvertes sans que rien ne tourne"),
         ("due time left open while nothing runs", "due times left open while nothing runs"),
     );
-    say(found.extra.count, ("ligne sans échéance", "lignes sans échéance"), ("row that was never due", "rows that were never due"));
+    say(
+        found.extra.count,
+        ("ligne sans échéance", "lignes sans échéance"),
+        ("row that was never due", "rows that were never due"),
+    );
     let unknown = u64::try_from(found.unknown.len()).unwrap_or(u64::MAX);
     say(
         unknown,
@@ -150,10 +162,13 @@ fn alarms(instance: &Instance, found: &Audit, now: Timestamp) -> Vec<Op> {
     let lines = examples(found, zone).join("\n");
     let notice = |person: &crate::instance::Person| {
         let language = person.language;
-        let title = language.pick("Le registre des échéances ne tombe pas juste", "The ledger of due times does not come out even");
+        let title =
+            language.pick("Le registre des échéances ne tombe pas juste", "The ledger of due times does not come out even");
         let what = sentence(found, language);
         let text = language.pick(
-            format!("{what}\n\n{lines}\n\nCe qui est noté ici n'a peut-être pas été fait. Regardez de plus près : beffroi doctor\n"),
+            format!(
+                "{what}\n\n{lines}\n\nCe qui est noté ici n'a peut-être pas été fait. Regardez de plus près : beffroi doctor\n"
+            ),
             format!("{what}\n\n{lines}\n\nWhat is listed here may not have been done. Look closer: beffroi doctor\n"),
         );
         let notice = Notice { kind: "alert".into(), title: title.into(), text, html: None };

@@ -74,6 +74,11 @@ pub(crate) fn kept(text: &str) -> Option<Vec<Schedule>> {
     if text == OFF || text == REMOVED { Some(Vec::new()) } else { reread(text) }
 }
 
+/// A schedule in words and as it was written.
+pub(crate) fn described(schedule: &Schedule, language: crate::domain::Language) -> String {
+    format!("{} ({}, {})", schedule.describe(language), schedule.text(), schedule.zone().name())
+}
+
 /// What a workflow's ledger is to say of its schedules, as the configuration has it.
 pub(crate) fn meant(workflow: &Workflow) -> String {
     if workflow.enabled { written(workflow) } else { OFF.to_owned() }

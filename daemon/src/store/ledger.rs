@@ -87,13 +87,7 @@ pub(super) fn moved(db: &Connection, workflow: &str, until: Timestamp, schedule:
 }
 
 /// Every due instant of a workflow's schedule that begins a row, in order, one after the other.
-pub fn each_due(
-    db: &Connection,
-    workflow: &str,
-    from: Timestamp,
-    to: Timestamp,
-    mut each: impl FnMut(Timestamp),
-) -> Result<()> {
+pub fn each_due(db: &Connection, workflow: &str, from: Timestamp, to: Timestamp, mut each: impl FnMut(Timestamp)) -> Result<()> {
     let mut query = db.prepare_cached(
         "SELECT due FROM occurrence WHERE kind = 'schedule' AND workflow = ?1 AND due >= ?2 AND due < ?3 ORDER BY due",
     )?;
@@ -270,7 +264,9 @@ pub fn downtime(db: &Connection, at: Timestamp) -> Result<Option<(Timestamp, Tim
 /// When the daemon was last certain to be alive.
 pub fn last_sign(db: &Connection) -> Result<Option<Timestamp>> {
     let at: Option<i64> = db
-        .prepare_cached("SELECT max(coalesce((SELECT max(seen) FROM boot), 0), coalesce((SELECT max(ledger_until) FROM workflow), 0))")?
+        .prepare_cached(
+            "SELECT max(coalesce((SELECT max(seen) FROM boot), 0), coalesce((SELECT max(ledger_until) FROM workflow), 0))",
+        )?
         .query_row([], |row| row.get(0))?;
     Ok(at.filter(|at| *at > 0).map(Timestamp::from_millis))
 }

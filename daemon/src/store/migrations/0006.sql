@@ -44,3 +44,9 @@ CREATE TABLE boot (
 -- Since when a feed fails, NULL while it can be read.
 ALTER TABLE feed ADD COLUMN failing_since INTEGER;
 UPDATE feed SET failing_since = read_at WHERE error IS NOT NULL;
+
+-- From a run to what came of it.
+CREATE INDEX post_by_run ON post (run);
+
+-- What was not due by a schedule, by when it was due.
+CREATE INDEX occurrence_other ON occurrence (workflow, due) WHERE kind <> 'schedule';
