@@ -242,25 +242,37 @@ impl<'a> Exam<'a> {
             let help = self.pick("Corrigez-la, puis : beffroi reload", "Mend it, then: beffroi reload");
             self.add("configuration", Grade::Error, text, help);
         }
-        for problem in problems.iter().take(PROBLEMS) {
+        let (errors, remarks): (Vec<&Problem>, Vec<&Problem>) = problems.iter().partition(|p| p.severity == Severity::Error);
+        for problem in errors.iter().take(PROBLEMS) {
             let place = if problem.line > 0 {
                 format!("{}:{}", problem.file.display(), problem.line)
             } else {
                 problem.file.display().to_string()
             };
-            let grade = if problem.severity == Severity::Error { Grade::Error } else { Grade::Warning };
-            self.add("configuration", grade, format!("{place}: {}", problem.message), problem.help.clone());
+            self.add("configuration", Grade::Error, format!("{place}: {}", problem.message), problem.help.clone());
         }
-        if problems.len() > PROBLEMS {
-            let more = problems.len() - PROBLEMS;
+        if errors.len() > PROBLEMS {
+            let more = errors.len() - PROBLEMS;
             let text = self.pick(
-                format!("Et {more} autres remarques sur la configuration."),
-                format!("And {more} more remarks about the configuration."),
+                format!("Et {more} autres fautes de configuration."),
+                format!("And {more} more faults of the configuration."),
             );
-            self.add("configuration", Grade::Warning, text, self.pick("Toutes : beffroi check", "All of them: beffroi check"));
+            self.add("configuration", Grade::Error, text, self.pick("Toutes : beffroi check", "All of them: beffroi check"));
         }
-        if problems.is_empty() && !refused {
-            self.fine("configuration", "La configuration est sans faute.", "The configuration has no fault.");
+        // Remarks need nobody: what they are about may be meant so.
+        if errors.is_empty() && !refused {
+            let remarks = match remarks.len() {
+                0 => String::new(),
+                count => {
+                    let count = self.number(count, ("remarque", "remarques"), ("remark", "remarks"));
+                    self.pick(format!(" ({count} : beffroi check)"), format!(" ({count}: beffroi check)"))
+                }
+            };
+            self.fine(
+                "configuration",
+                format!("La configuration est sans faute{remarks}."),
+                format!("The configuration has no fault{remarks}."),
+            );
         }
     }
 

@@ -72,10 +72,10 @@ pub fn posts_of(db: &Connection, run: RunId) -> Result<Vec<PostId>> {
         .collect()
 }
 
-/// The post that was made for a workflow's once key.
-pub fn post_for(db: &Connection, workflow: &str, once: &str) -> Result<Option<PostId>> {
-    db.prepare_cached("SELECT id FROM post WHERE workflow = ?1 AND once = ?2")?
-        .query_row([workflow, once], |row| row.get(0).map(PostId))
+/// The last post of a workflow that an earlier run than this one planned.
+pub fn post_before(db: &Connection, workflow: &str, run: RunId) -> Result<Option<PostId>> {
+    db.prepare_cached("SELECT id FROM post WHERE workflow = ?1 AND run < ?2 ORDER BY id DESC LIMIT 1")?
+        .query_row(params![workflow, run.0], |row| row.get(0).map(PostId))
         .optional()
 }
 

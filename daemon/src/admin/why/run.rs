@@ -290,26 +290,28 @@ impl Asking<'_> {
                 self.pick(format!("{name} a tourné {at} : {stands}{more}"), format!("{name} ran {at}: {stands}{more}")),
             ));
         }
-        // A post that was planned and not made: its key had been used.
-        let planned = run.effects.as_ref().and_then(|effects| effects["posts"].as_array());
-        for once in planned.into_iter().flatten().filter_map(|post| post["once"].as_str()) {
-            let made = because::post_for(&self.reader, name, once).map_err(unreadable)?;
-            if let Some(post) = made.filter(|_| target.is_none()) {
-                let text = self.pick(
-                    format!("{name} a tourné {at} et n'a rien prévu de nouveau : pour « {once} », {post} existe déjà."),
-                    format!("{name} ran {at} and planned nothing new: for \"{once}\" there is {post} already."),
-                );
-                return Ok(Told::new("once", text));
-            }
-        }
         let last = run.log.iter().rev().find(|line| line.level != "debug").map(|line| line.text.as_str());
         let said = row.line.as_deref().filter(|line| !line.is_empty()).or(last).map(|line| first_words(line, 160));
         let said =
             said.map(|said| self.pick(format!(" Il dit : « {said} »."), format!(" It says: \"{said}\"."))).unwrap_or_default();
+        // What was posted for its key before is the usual reason for posting nothing.
+        let before = because::post_before(&self.reader, name, id).map_err(unreadable)?;
+        let before = match before {
+            Some(post) => view::deliveries_of(&self.reader, post).map_err(unreadable)?.into_iter().next(),
+            None => None,
+        };
+        let before = before.and_then(|row| Some((row.post?, row.once?, row.due))).map(|(post, once, due)| {
+            let due = self.when(due);
+            self.pick(
+                format!(" Son dernier message est {post}, {due}, une seule fois pour « {once} »."),
+                format!(" Its last post is {post}, {due}, only once for \"{once}\"."),
+            )
+        });
+        let before = before.unwrap_or_default();
         let place = target.map(|target| self.pick(format!(" pour {target}"), format!(" for {target}"))).unwrap_or_default();
         let text = self.pick(
-            format!("{name} a tourné {at} ({id}) et n'a prévu aucun message{place}.{said}"),
-            format!("{name} ran {at} ({id}) and planned no post{place}.{said}"),
+            format!("{name} a tourné {at} ({id}) et n'a prévu aucun message{place}.{said}{before}"),
+            format!("{name} ran {at} ({id}) and planned no post{place}.{said}{before}"),
         );
         // Many workflows are not there to post: their end is what was wanted.
         let worked = run.effects.as_ref().and_then(Json::as_object).is_some_and(|effects| !effects.is_empty());
