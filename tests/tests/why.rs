@@ -16,7 +16,7 @@ fn ask(world: &mut World, subject: &str, when: Option<&str>) -> Json {
 
 fn refused(world: &mut World, subject: &str, when: Option<&str>) -> String {
     let app = App::new(world.on().engine.clone(), Box::new(Engine::reload));
-    why(&app, subject, when).err().expect("a refusal").sentence().to_owned()
+    why(&app, subject, when).expect_err("a refusal").sentence().to_owned()
 }
 
 fn answer(world: &mut World, subject: &str, when: &str) -> String {
@@ -128,8 +128,8 @@ const CASES: &[Case] = &[
             w.settle();
         },
         ask: ("pain", "2026-01-01 17:35"),
-        fr: "pain n'a pas tourné, prévu 168 fois entre hier 09:05 et hier 23:00 : Beffroi ne tournait pas, et c'est plus ancien",
-        en: "pain did not run, due 168 times between yesterday 09:05 and yesterday 23:00: Beffroi was not running, and it is longer ago",
+        fr: "pain n'a pas tourné, prévu 167 fois entre hier 09:05 et hier 22:55 : Beffroi ne tournait pas, et c'est plus ancien",
+        en: "pain did not run, due 167 times between yesterday 09:05 and yesterday 22:55: Beffroi was not running, and it is longer ago",
         word: "not-running",
     },
     Case {
@@ -226,12 +226,16 @@ const CASES: &[Case] = &[
     Case {
         name: "done already for its key",
         world: || {
-            pain("schedule = \"0 * * * *\"", "posts::plan(#{ text: \"Bonjour\", account: \"facebook\", once: \"jour\" });", "")
+            pain(
+                "schedule = \"0 * * * *\"",
+                "posts::plan(#{ text: \"Bonjour\", account: \"facebook\", once: \"jour\" }); \"rien\"",
+                "",
+            )
         },
         act: |w| until(w, "12:30"),
         ask: ("pain", "12:00"),
-        fr: "pain a tourné aujourd'hui 12:00 (r3) et n'a prévu aucun message. Son dernier message est p1, aujourd'hui 10:00, une seule fois pour « jour ».",
-        en: "pain ran today 12:00 (r3) and planned no post. Its last post is p1, today 10:00, only once for \"jour\".",
+        fr: "pain a tourné aujourd'hui 12:00 (r3) et n'a prévu aucun message. Il dit : « rien ». Son dernier message est p1, aujourd'hui 10:00, une seule fois pour « jour ».",
+        en: "pain ran today 12:00 (r3) and planned no post. It says: \"rien\". Its last post is p1, today 10:00, only once for \"jour\".",
         word: "nothing-planned",
     },
     Case {

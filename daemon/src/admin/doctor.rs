@@ -383,8 +383,8 @@ impl<'a> Exam<'a> {
     }
 
     fn ledger(&mut self, db: &Db, running: bool) -> Result<(), DbError> {
-        // Without a daemon the ledger ends where the last one ended.
-        let end = if running { self.now } else { ledger::last_sign(db)?.unwrap_or(self.now).min(self.now) };
+        // Without a daemon the ledger ends where the last one left it; the next start accounts for what came due since.
+        let end = if running { self.now } else { ledger::end(db)?.unwrap_or(self.now).min(self.now) };
         let from = self.wanted.since.unwrap_or_else(|| self.now.minus(MONTH)).min(end);
         let mut found = audit(db, from, end)?;
         if let Some(instance) = self.instance.filter(|_| running) {
@@ -650,5 +650,24 @@ impl<'a> Exam<'a> {
             self.fine("feeds", "Aucune source n'est en panne depuis longtemps.", "No feed has been failing for long.");
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_fills_up_is_told_before_it_is_full() {
+        let said = |free: u64, language| {
+            let mut exam = Exam::new(Timestamp::EPOCH, None, language, Wanted::default());
+            exam.space(free, "/var/lib/beffroi");
+            exam.report(false).findings.remove(0)
+        };
+        assert_eq!(said(40 << 30, Language::En).severity, Grade::Ok);
+        let little = said(200_000_000, Language::Fr);
+        assert_eq!(little.severity, Grade::Warning);
+        assert!(little.text.contains("200\u{a0}Mo") && little.help.contains("n'envoie donc plus rien"), "{little:?}");
+        assert_eq!(said(1_000_000, Language::En).severity, Grade::Error);
     }
 }

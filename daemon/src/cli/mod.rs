@@ -422,6 +422,19 @@ mod tests {
     }
 
     #[test]
+    fn an_hour_may_be_said_in_several_words() {
+        let when = |line| match parse(line).unwrap().command {
+            Command::Why { subject, when } => (subject, when.join(" ")),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(when("why d12"), ("d12".into(), String::new()));
+        assert_eq!(when("why rotation monday 09:00"), ("rotation".into(), "monday 09:00".into()));
+        assert!(
+            matches!(parse("doctor --deep --since 90d --state /tmp").unwrap().command, Command::Doctor(d) if d.deep && d.since.is_some())
+        );
+    }
+
+    #[test]
     fn wrong_calls_are_refused() {
         for line in [
             "start over",
@@ -435,6 +448,7 @@ mod tests {
             "approve d1 --again --done",
             "approve d1 --url https://x.example",
             "runs --limit 0",
+            "doctor --since lately",
             "state set a",
             "state set a word",
             "launch",

@@ -1,7 +1,7 @@
 //! Whether the file is in good order, and what in it has been lying around for too long.
 //!
 //! In: a connection that only reads, or a path when no daemon has the file. Out: what is wrong, as plain values.
-//! Never: mends anything, makes a file, or leaves one behind.
+//! Never: mends or changes anything.
 
 use super::{APPLICATION_ID, MIGRATIONS, RunState, instant};
 use crate::domain::{DeliveryId, RunId, Timestamp};
@@ -11,14 +11,14 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Opens the file of a daemon that does not run, to look at. With nothing left in its write-ahead log not even the files that
-/// go with it are made.
+/// SQLite keeps beside a database are made.
 ///
 /// # Errors
 /// When there is no such file, or it cannot be read.
 pub fn look_at(path: &Path) -> Result<Connection> {
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");
-    let settled = std::fs::metadata(&wal).map_or(true, |about| about.len() == 0);
+    let settled = !is_held(path) && std::fs::metadata(&wal).map_or(true, |about| about.len() == 0);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let mut name = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {

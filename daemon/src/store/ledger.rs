@@ -261,12 +261,8 @@ pub fn downtime(db: &Connection, at: Timestamp) -> Result<Option<(Timestamp, Tim
     .optional()
 }
 
-/// When the daemon was last certain to be alive.
-pub fn last_sign(db: &Connection) -> Result<Option<Timestamp>> {
-    let at: Option<i64> = db
-        .prepare_cached(
-            "SELECT max(coalesce((SELECT max(seen) FROM boot), 0), coalesce((SELECT max(ledger_until) FROM workflow), 0))",
-        )?
-        .query_row([], |row| row.get(0))?;
-    Ok(at.filter(|at| *at > 0).map(Timestamp::from_millis))
+/// Up to where the furthest workflow's ledger goes: the planner was there then.
+pub fn end(db: &Connection) -> Result<Option<Timestamp>> {
+    let at: Option<i64> = db.query_row("SELECT max(ledger_until) FROM workflow", [], |row| row.get(0))?;
+    Ok(at.map(Timestamp::from_millis))
 }

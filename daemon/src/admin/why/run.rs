@@ -152,11 +152,18 @@ impl Asking<'_> {
         let row = &run.row;
         let (name, id, due) = (&row.workflow, row.run, self.when(row.due));
         let reason = words::said(row.reason.as_deref().unwrap_or_default(), self.language);
-        let did_not = |reason: &str| {
-            self.pick(
+        let did_not = |reason: &str| match row.last_due {
+            Some(last) => {
+                let (count, last) = (row.count, self.when(last));
+                self.pick(
+                    format!("{name} n'a pas tourné, prévu {count} fois entre {due} et {last} : {reason}."),
+                    format!("{name} did not run, due {count} times between {due} and {last}: {reason}."),
+                )
+            }
+            None => self.pick(
                 format!("{name} n'a pas tourné, prévu {due} : {reason}."),
                 format!("{name} did not run, due {due}: {reason}."),
-            )
+            ),
         };
         Ok(match row.fate {
             None => self.still_open(row, more)?,
