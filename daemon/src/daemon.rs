@@ -4,13 +4,14 @@
 //! turn by turn by a test or a preview; the same code does the same things.
 //! Never: does a worker's work, or takes over a configuration that has an error in it.
 
-use crate::adapters::Adapters;
+use crate::adapters::{Adapters, Stock};
 use crate::clock::{Clock, Dice, Turn};
 use crate::collect::{self, AccountReader, Collector, Reached};
 use crate::config::{self, Base, Loaded};
 use crate::delivery::Outbox;
 use crate::domain::{Digest, Json, PluginName, RunId, Timestamp, WorkflowName};
-use crate::instance::{Current, Instance};
+use crate::instance::{CatalogConfig, CatalogSource, Current, Instance};
+use crate::kinds::{Call, Keep};
 use crate::network::Network;
 use crate::plugin::host::Host;
 use crate::plugin::install::{self, Hooks, Shelf};
@@ -24,6 +25,7 @@ use crate::run::function::Function;
 use crate::run::runner::{Runner, STACK};
 use crate::run::script::{Scripts, reference};
 use crate::schedule::board::{Board, Claim, Waiter};
+use crate::schedule::daily::Auditor;
 use crate::schedule::ledger::Planner;
 use crate::schedule::recover;
 use crate::secrets::{Secrets, Sources};
@@ -103,6 +105,7 @@ pub struct Engine {
     outbox: Arc<Outbox>,
     planner: Mutex<Planner>,
     collector: Mutex<Collector>,
+    auditor: Mutex<Auditor>,
     /// Reads figures and inboxes, and asks whether accounts work.
     pub accounts: AccountReader,
     pruned: Mutex<Timestamp>,
@@ -347,6 +350,7 @@ impl Engine {
             pulse.clone(),
         ));
         let collector = Mutex::new(Collector::new(store.clone(), clock.clone(), current.clone()));
+        let auditor = Mutex::new(Auditor::new(store.clone(), clock.clone(), current.clone(), pulse.clone()));
         let source = Source { file: file.to_owned(), base, files: Mutex::new(files), socket, root };
         let engine = Self {
             store,
@@ -363,6 +367,7 @@ impl Engine {
             outbox,
             planner: Mutex::new(planner),
             collector,
+            auditor,
             accounts,
             pruned: Mutex::new(now),
             source,
@@ -446,6 +451,38 @@ impl Engine {
         self.planner.lock().unwrap_or_else(PoisonError::into_inner).turn()
     }
 
+    /// Brings the ledger up to now: whatever has come due has its row when this returns.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub fn bring_up_to_date(&self) -> Result<(), CommitError> {
+        self.plan().map(drop)
+    }
+
+    /// What a catalog that is a file says now; `None` for one that would have to be asked over a network.
+    pub fn stock(&self, config: &CatalogConfig) -> Option<Result<Arc<Stock>, String>> {
+        if !matches!(config.source, CatalogSource::File { .. }) {
+            return None;
+        }
+        let business = self.current.get().business.clone();
+        let call = Call {
+            id: "why",
+            attempt: 1,
+            time: STORE_REST,
+            keep: &Keep::default(),
+            now: self.clock.now(),
+            network: &*self.network,
+            zone: business.zone,
+            language: business.language,
+        };
+        Some(self.adapters.stock(config, &call))
+    }
+
+    /// Every problem of the configuration as it lies on disk now, its scripts, its figures and its library.
+    pub fn problems(&self) -> Vec<Problem> {
+        check(&self.source.file, &self.source.base)
+    }
+
     fn collect(&self) -> Result<Turn, CommitError> {
         let turn = self.collector.lock().unwrap_or_else(PoisonError::into_inner).turn()?;
         let now = self.clock.now();
@@ -464,7 +501,12 @@ impl Engine {
                 *pruned = now;
             }
         }
-        Ok(turn)
+        drop(pruned);
+        let counted = self.auditor.lock().unwrap_or_else(PoisonError::into_inner).turn(|| self.plan())?;
+        Ok(match (turn, counted) {
+            (Turn::Idle(one), Turn::Idle(other)) => Turn::Idle([one, other].into_iter().flatten().min()),
+            _ => Turn::Did,
+        })
     }
 
     /// One turn of every worker in a fixed order, for whoever moves the clock: a test, a preview. Idle when none has

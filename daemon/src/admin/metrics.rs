@@ -4,7 +4,10 @@
 //! Never: asks anything that grows with the age of the installation, except the posts by state.
 
 use super::{Answer, App, Refusal, aside, unreadable};
+use crate::domain::Timestamp;
 use crate::pulse::Timing;
+use crate::schedule::audit::overdue;
+use crate::store::ledger::{self, CheckRow};
 use crate::store::view;
 use axum::extract::State;
 use axum::http::header;
@@ -64,6 +67,28 @@ impl Page {
     }
 }
 
+/// What the daily count of the ledger came to, and how late the latest thing is: what an alert watches.
+fn ledger_lines(page: &mut Page, db: &view::Db, now: Timestamp) -> Result<(), view::DbError> {
+    let (check, total) = ledger::last_check(db)?.unzip();
+    let of = |field: fn(&CheckRow) -> u64| check.as_ref().map_or(0, field);
+    page.one("beffroi_ledger_expected_total", "counter", "Due times that were counted against the ledger.", total.unwrap_or(0));
+    page.one("beffroi_ledger_missing", "gauge", "Due times without a row, at the last count.", of(|c| c.missing));
+    page.one("beffroi_ledger_extra", "gauge", "Rows at times that were not due, at the last count.", of(|c| c.extra));
+    page.one("beffroi_ledger_doubled", "gauge", "Due times with more than one row, at the last count.", of(|c| c.doubled));
+    page.one("beffroi_ledger_without_fate", "gauge", "Rows left open for long, at the last count.", of(|c| c.without_fate));
+    page.one("beffroi_ledger_unknown", "gauge", "Workflows that could not be counted, at the last count.", of(|c| c.unknown));
+    let at = check.as_ref().map_or(0, |c| c.at.millis() / 1_000);
+    page.one("beffroi_ledger_last_check_timestamp_seconds", "gauge", "When the ledger was last counted; 0 for never.", at);
+    let late = overdue(db, now)?.map_or(0.0, |(at, _)| now.since(at).as_secs_f64());
+    page.one(
+        "beffroi_occurrence_overdue_seconds",
+        "gauge",
+        "How long ago the oldest due time that has not started should have; stays near 0 while the schedules are kept.",
+        late,
+    );
+    Ok(())
+}
+
 fn text(app: &App) -> Result<String, Refusal> {
     let engine = &app.engine;
     let meters = &engine.pulse.meters;
@@ -98,6 +123,7 @@ fn text(app: &App) -> Result<String, Refusal> {
         .for_each(|(feed, at, _)| page.line("beffroi_feed_read_timestamp_seconds", Some(("feed", feed)), at.millis() / 1_000));
     page.head("beffroi_feed_failing", "gauge", "Whether the last read of a feed failed.");
     feeds.iter().for_each(|(feed, _, error)| page.line("beffroi_feed_failing", Some(("feed", feed)), u8::from(error.is_some())));
+    ledger_lines(&mut page, &reader, engine.clock.now()).map_err(unreadable)?;
     let instance = engine.current.get();
     page.head("beffroi_workflow_paused", "gauge", "Whether a workflow is paused; the others are not listed.");
     for row in view::workflows(&reader).map_err(unreadable)? {

@@ -3,6 +3,7 @@
 //! In: requests from the command line, from `curl --unix-socket`, from monitoring. Out: JSON, a stream of events, metrics.
 //! Never: serves a web page's request, lets somebody write who may only read, or blocks its threads for long.
 
+pub mod doctor;
 mod events;
 mod metrics;
 mod openapi;
@@ -19,6 +20,7 @@ pub mod words;
 mod writes;
 
 pub use routes::{Field, Route, routes};
+pub use why::why;
 
 use crate::daemon::Engine;
 use crate::domain::{Json, Language, Timestamp};
@@ -123,6 +125,11 @@ pub struct Refusal {
 impl Refusal {
     fn new(status: StatusCode, error: impl Into<String>) -> Self {
         Self { status, error: error.into(), problems: None }
+    }
+
+    /// The sentence.
+    pub fn sentence(&self) -> &str {
+        &self.error
     }
 
     fn missing(error: impl Into<String>) -> Self {

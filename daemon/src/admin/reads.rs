@@ -3,9 +3,10 @@
 //! In: a request's path and query. Out: JSON from the store's views and the engine.
 //! Never: changes anything.
 
+use super::doctor::{self, Wanted};
 use super::shown::{self, instant};
 use super::writes::known_account;
-use super::{Answer, App, Refusal, answer, aside, metrics, unreadable, why as chain};
+use super::{Answer, App, Refusal, answer, aside, metrics, unreadable, why};
 use crate::domain::{DeliveryId, Json, PostId, RunId, Timestamp, WorkflowName, Zone};
 use crate::instance::{ChannelConfig, Instance, Workflow};
 use crate::store::plugins;
@@ -328,9 +329,32 @@ pub(super) async fn delivery(State(app): State<Arc<App>>, Path(id): Path<String>
     aside(&app, move |app| Ok(answer(&delivery_of(app, id)?))).await
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WhyAsked {
+    when: Option<String>,
+}
+
 /// `GET /v1/why/{subject}`
-pub(super) async fn why(State(app): State<Arc<App>>, Path(subject): Path<String>) -> Answer {
-    aside(&app, move |app| Ok(answer(&chain::why(app, &subject)?))).await
+pub(super) async fn because(State(app): State<Arc<App>>, Path(subject): Path<String>, query: Asked<WhyAsked>) -> Answer {
+    let WhyAsked { when } = asked(query)?;
+    aside(&app, move |app| Ok(answer(&why(app, &subject, when.as_deref())?))).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DoctorAsked {
+    #[serde(default)]
+    deep: bool,
+    since: Option<String>,
+}
+
+/// `GET /v1/doctor`
+pub(super) async fn doctor(State(app): State<Arc<App>>, query: Asked<DoctorAsked>) -> Answer {
+    let DoctorAsked { deep, since } = asked(query)?;
+    let wrong = || Refusal::wrong("\"since\" is a moment such as 2026-03-28T22:50:00+01:00.");
+    let since = since.map(|text| Timestamp::parse(&text).ok_or_else(wrong)).transpose()?;
+    aside(&app, move |app| Ok(answer(&doctor::online(app, Wanted { deep, since })?.json()))).await
 }
 
 #[derive(Deserialize)]

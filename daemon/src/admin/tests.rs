@@ -277,6 +277,24 @@ fn a_refused_reload_is_remembered_until_one_is_taken() {
 }
 
 #[test]
+fn the_doctor_answers_and_why_takes_a_time() {
+    let home = Home::new();
+    let mut client = home.client();
+    client.post("/v1/freeze", &json!({ "reason": "holidays" })).unwrap();
+    let report = client.get("/v1/doctor?deep=true&since=2026-01-01T00%3A00%3A00%2B01%3A00").unwrap().json().unwrap();
+    assert_eq!((&report["worst"], &report["running"]), (&json!("warning"), &json!(true)), "{report}");
+    let frozen = report["findings"].as_array().unwrap().iter().find(|f| f["check"] == "freeze").unwrap().clone();
+    let wanted = json!({ "check": "freeze", "severity": "warning", "text": "All sending is frozen: holidays.", "help": "To let it go on: beffroi thaw" });
+    assert_eq!(frozen, wanted);
+    assert!(client.get("/v1/doctor?since=lately").err().unwrap().to_string().contains("is a moment such as"));
+    assert!(client.get("/v1/doctor?deeper=true").is_err());
+    let why = client.get("/v1/why/count?when=2020-01-01%2007%3A30").unwrap().json().unwrap();
+    assert_eq!((&why["kind"], &why["obstacle"]), (&json!("hour"), &json!("not-known")), "{why}");
+    let wrong = client.get("/v1/why/count?when=whenever").err().unwrap().to_string();
+    assert!(wrong.contains("is no time"), "{wrong}");
+}
+
+#[test]
 fn the_metrics_page_is_well_formed() {
     let home = Home::new();
     let mut client = home.client();
@@ -291,6 +309,10 @@ fn the_metrics_page_is_well_formed() {
     }
     assert!(page.contains("beffroi_runs_total{end=\"done\"} 1\n"), "{page}");
     assert!(page.contains("beffroi_run_time_seconds_bucket{le=\"+Inf\"} 1\n"), "{page}");
+    for line in ["beffroi_ledger_expected_total 0", "beffroi_ledger_missing 0", "beffroi_ledger_last_check_timestamp_seconds 0"] {
+        assert!(page.contains(&format!("{line}\n")), "{line}: {page}");
+    }
+    assert!(page.contains("beffroi_occurrence_overdue_seconds 0\n"), "{page}");
 }
 
 #[test]

@@ -127,6 +127,41 @@ pub fn happened(text: &str, language: Language) -> String {
     }
 }
 
+/// Why an occurrence has the fate it has, as the ledger notes it, in the reader's language; what people wrote stays as it is.
+pub fn said(text: &str, language: Language) -> String {
+    let (Language::Fr, text) = (language, text.trim_end_matches('.')) else { return text.trim_end_matches('.').to_owned() };
+    if let Some(reason) = text.strip_prefix("paused: ") {
+        return format!("en pause : {}", said(reason, language));
+    }
+    if let Some(times) = text.strip_prefix("it failed ").and_then(|rest| rest.strip_suffix(" times in a row")) {
+        return format!("échec {times} fois de suite");
+    }
+    if let Some(run) = text.strip_suffix(", the run before it, was still going") {
+        return format!("le passage précédent, {run}, n'était pas fini");
+    }
+    if let Some(run) = text.strip_suffix(" runs for it") {
+        return format!("{run} tourne pour lui");
+    }
+    if let Some(window) = text.strip_prefix("Beffroi was not running, and it is longer ago than the window of ") {
+        return format!("Beffroi ne tournait pas, et c'est plus ancien que ce qui se rattrape (window = {window})");
+    }
+    let name = text
+        .strip_prefix("the workflow \"")
+        .and_then(|r| r.strip_suffix("\" is no longer in the configuration, or is switched off"));
+    if let Some(name) = name {
+        return format!("le programme « {name} » n'est plus dans la configuration, ou est désactivé");
+    }
+    match text {
+        "Beffroi was not running, and missed = \"skip\"" => {
+            "Beffroi ne tournait pas, et rien ne se rattrape (missed = \"skip\")".to_owned()
+        }
+        "Beffroi was not running, and then the workflow was removed or switched off" => {
+            "Beffroi ne tournait pas, puis le programme a été retiré ou désactivé".to_owned()
+        }
+        other => other.to_owned(),
+    }
+}
+
 /// The first words of a text on one line.
 pub fn first_words(text: &str, most: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -45,7 +45,10 @@ pub(super) fn ask(socket: &Path, as_json: bool, command: Command) -> anyhow::Res
         }
         Command::Approve(approve) => asking.approve(&approve),
         Command::Reject { ids, reason, by } => asking.reject(&ids, reason.as_deref(), &by),
-        Command::Why { subject } => asking.show(&format!("/v1/why/{}", part(&subject)), page::why),
+        Command::Why { subject, when } => {
+            let when = (!when.is_empty()).then(|| when.join(" "));
+            asking.show(&address(&format!("/v1/why/{}", part(&subject)), &[("when", when.as_deref())]), page::why)
+        }
         Command::State(state) => asking.state(state),
         Command::Pause { workflow, reason } => {
             asking.act(&format!("/v1/workflows/{}/pause", part(&workflow)), &given("reason", reason), page::paused)
@@ -70,6 +73,7 @@ pub(super) fn ask(socket: &Path, as_json: bool, command: Command) -> anyhow::Res
         | Command::Demo { .. }
         | Command::Test { .. }
         | Command::Feed { .. }
+        | Command::Doctor(_)
         | Command::Plugin(_)
         | Command::Replay(_)
         | Command::Bundle(_)

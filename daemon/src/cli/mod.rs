@@ -6,6 +6,7 @@
 mod ask;
 pub mod caller;
 mod demo;
+mod doctor;
 mod offline;
 mod page;
 mod plugin_dev;
@@ -13,6 +14,7 @@ mod plugin_watch;
 mod plugins;
 mod replay;
 
+pub use doctor::{Doctor, Since};
 pub use plugins::{Allow, Plugin, PluginAsk};
 pub use replay::{Bundle, Replay};
 
@@ -158,9 +160,14 @@ pub enum Command {
     },
     /// Explains why something went out, or did not
     Why {
-        /// A delivery (d12), a post (p7), an account or a workflow
+        /// A delivery (d12), a post (p7), a run (r5), an account, a workflow, an item of the library, a product; or an hour
         subject: String,
+        /// For an account or a workflow: only what was to happen then, such as 2026-11-20T09:00, 09:00, monday 09:00, yesterday
+        #[arg(value_name = "WHEN", num_args = 0..=3)]
+        when: Vec<String>,
     },
+    /// Looks at everything that can be out of order; ends with 0 when all is well, 1 for warnings, 2 for errors
+    Doctor(doctor::Doctor),
     /// Shows or changes what scripts remember
     State(State),
     /// Reads a feed the way the daemon does, without a daemon
@@ -403,6 +410,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Said> {
         Command::Feed { place, allow_private } => offline::feed(&place, allow_private, json),
         Command::Functions { definitions, markdown: _ } => offline::functions(definitions.as_deref(), json),
         Command::Next(next) if offline::is_expression(&next.what) => offline::next(&next, json),
+        Command::Doctor(asked) => doctor::run(&socket.unwrap_or_else(caller::default_socket), json, &asked),
         Command::Plugin(plugin) => plugins::run(&socket.unwrap_or_else(caller::default_socket), json, plugin),
         Command::Replay(asked) => replay::replay(&socket.unwrap_or_else(caller::default_socket), json, &asked),
         Command::Bundle(asked) => replay::bundle(&socket.unwrap_or_else(caller::default_socket), json, asked),
@@ -458,6 +466,19 @@ mod tests {
     }
 
     #[test]
+    fn an_hour_may_be_said_in_several_words() {
+        let when = |line| match parse(line).unwrap().command {
+            Command::Why { subject, when } => (subject, when.join(" ")),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(when("why d12"), ("d12".into(), String::new()));
+        assert_eq!(when("why rotation monday 09:00"), ("rotation".into(), "monday 09:00".into()));
+        assert!(
+            matches!(parse("doctor --deep --since 90d --state /tmp").unwrap().command, Command::Doctor(d) if d.deep && d.since.is_some())
+        );
+    }
+
+    #[test]
     fn wrong_calls_are_refused() {
         for line in [
             "start over",
@@ -471,6 +492,7 @@ mod tests {
             "approve d1 --again --done",
             "approve d1 --url https://x.example",
             "runs --limit 0",
+            "doctor --since lately",
             "state set a",
             "state set a word",
             "launch",

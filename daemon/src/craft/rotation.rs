@@ -264,6 +264,80 @@ fn obstacle(
     last.map(|last| last.plus(item.cool_down)).filter(|until| *until > wanted.now).map(Obstacle::Rests)
 }
 
+/// What stands in the way of one item for an account, in one sentence; nothing when it may be chosen next.
+///
+/// The theme's rest is among it here, although it gives way when there is nothing else.
+pub fn in_the_way(wanted: &Wanted<'_>, item: &Candidate<'_>, used: Option<&Use>, recent: &[Recent<'_>]) -> Option<String> {
+    let today = wanted.now.day(wanted.zone);
+    let mut posts: Vec<&Recent<'_>> = recent.iter().collect();
+    posts.sort_by_key(|post| std::cmp::Reverse(post.at));
+    let planned = posts.iter().find(|post| post.item == item.id).map(|post| post.at);
+    let last = used.map(|u| u.last).max(planned);
+    let language = wanted.language;
+    let Some(found) = obstacle(wanted, item, today, used, last) else {
+        let resting = posts.iter().take(wanted.theme_spacing).position(|post| post.theme == item.theme && !item.theme.is_empty());
+        return resting.map(|at| {
+            let theme = item.theme;
+            language.pick(
+                format!(
+                    "le thème « {theme} » se repose : il est passé il y a {} publication(s), il en faut {}",
+                    at + 1,
+                    wanted.theme_spacing
+                ),
+                format!(
+                    "the theme \"{theme}\" rests: it was {} post(s) ago, {} are needed in between",
+                    at + 1,
+                    wanted.theme_spacing
+                ),
+            )
+        });
+    };
+    let date = |day: NaiveDate| day_and_year(day, wanted);
+    let list = |words: &[String]| show::list(words, language);
+    Some(match found {
+        Obstacle::Account => language.pick(
+            format!("il n'est prévu que pour {} (accounts)", list(item.accounts)),
+            format!("it is only for {} (accounts)", list(item.accounts)),
+        ),
+        Obstacle::Network => language.pick(
+            format!("il n'est prévu que pour {} (networks)", list(item.networks)),
+            format!("it is only for {} (networks)", list(item.networks)),
+        ),
+        Obstacle::Format => language.pick(
+            format!("il vient en {} et ce compte prend {} (formats)", list(item.formats), list(wanted.formats)),
+            format!("it comes as {} and this account takes {} (formats)", list(item.formats), list(wanted.formats)),
+        ),
+        Obstacle::Theme => language
+            .pick(format!("il est d'un autre thème, « {} »", item.theme), format!("it has another theme, \"{}\"", item.theme)),
+        Obstacle::SetAside => language.pick("il est mis de côté (weight = 0)", "it is set aside (weight = 0)").to_owned(),
+        Obstacle::NotYet(day) => language.pick(
+            format!("il n'est valable qu'à partir du {} (from)", date(day)),
+            format!("it is valid only from {} (from)", date(day)),
+        ),
+        Obstacle::Expired => {
+            let day = item.valid_until.map(date).unwrap_or_default();
+            language.pick(format!("il n'est plus valable depuis le {day} (until)"), format!("it was valid until {day} (until)"))
+        }
+        Obstacle::Season => language.pick("ce n'est pas sa saison (season)", "it is out of season (season)").to_owned(),
+        Obstacle::UsedUp => {
+            let (count, most) = (used.map_or(0, |u| u.count), item.max_uses.unwrap_or(0));
+            language.pick(
+                format!("il a servi {count} fois et ne doit pas servir plus de {most} fois (max_uses)"),
+                format!("it was used {count} times and may be used {most} times at most (max_uses)"),
+            )
+        }
+        Obstacle::Rests(until) => {
+            let day = date(until.day(wanted.zone));
+            let rest = show::span(item.cool_down, language);
+            language.pick(
+                format!("il se repose jusqu'au {day} (cool_down : {rest})"),
+                format!("it rests until {day} (cool_down: {rest})"),
+            )
+        }
+        Obstacle::TooAlike => language.pick("il ressemble trop à un message récent", "it is too like a recent post").to_owned(),
+    })
+}
+
 /// Never used ones first, by chance in proportion to their weights; else the one whose wait times weight is longest.
 fn choose(wanted: &Wanted<'_>, open: &[Free<'_, '_>]) -> Option<usize> {
     let mut dice = fastrand::Rng::with_seed(wanted.seed);

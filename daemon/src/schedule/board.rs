@@ -355,6 +355,11 @@ impl Board {
         }
     }
 
+    /// Whether an occurrence is on the board: waiting for its time or turn, ready, or running.
+    pub fn holds(&self, id: RunId) -> bool {
+        self.lock().flags.contains_key(&id)
+    }
+
     /// What runs now.
     pub fn running(&self) -> Vec<Running> {
         self.lock().running.values().cloned().collect()

@@ -20,9 +20,9 @@ const LATE: Duration = Duration::from_secs(60);
 /// Operations in one commit: bounds how long other writers wait behind a long catch-up.
 const CHUNK: usize = 2_000;
 /// What stands in place of the schedule of a workflow that left the configuration.
-const REMOVED: &str = "removed";
+pub(crate) const REMOVED: &str = "removed";
 /// What stands in place of the schedule of a workflow that is switched off.
-const OFF: &str = "off";
+pub(crate) const OFF: &str = "off";
 /// A clock that went back further than this was wrong before, and the ledger goes back with it. A smaller step is waited
 /// out: what is due in between has its rows.
 const STEP_BACK: Duration = Duration::from_secs(3_600);
@@ -67,6 +67,21 @@ fn written(workflow: &Workflow) -> String {
 
 fn source(schedule: &Schedule) -> String {
     format!("{} | {} | {}", schedule.text(), schedule.zone(), schedule.dst())
+}
+
+/// The schedules of a text as the ledger keeps it; none for a workflow that was off or away. `None` when it cannot be read.
+pub(crate) fn kept(text: &str) -> Option<Vec<Schedule>> {
+    if text == OFF || text == REMOVED { Some(Vec::new()) } else { reread(text) }
+}
+
+/// A schedule in words and as it was written.
+pub(crate) fn described(schedule: &Schedule, language: crate::domain::Language) -> String {
+    format!("{} ({}, {})", schedule.describe(language), schedule.text(), schedule.zone().name())
+}
+
+/// What a workflow's ledger is to say of its schedules, as the configuration has it.
+pub(crate) fn meant(workflow: &Workflow) -> String {
+    if workflow.enabled { written(workflow) } else { OFF.to_owned() }
 }
 
 fn reread(text: &str) -> Option<Vec<Schedule>> {
@@ -133,7 +148,7 @@ impl Planner {
         let mut fresh = Vec::new();
         for (name, workflow) in &instance.workflows {
             let row = known.remove(name.as_str());
-            let schedule = if workflow.enabled { written(workflow) } else { OFF.to_owned() };
+            let schedule = meant(workflow);
             let edited = row.as_ref().is_some_and(|r| r.schedule != schedule);
             if let Some(row) = &row {
                 self.board.set_standing(name, Standing { failures: row.failures, paused: row.paused.clone() });
@@ -335,9 +350,10 @@ impl Plan<'_> {
         let mut late = Vec::new();
         let mut on_time = Vec::new();
         for (due, schedule) in due_between(&schedules, self.entry.until, self.now) {
-            if due <= self.entry.accounted {
+            let known = if due <= self.entry.accounted { self.known(due)? } else { None };
+            if let Some(row) = known {
                 // The clock was ahead: this comes a second time. What nobody was there for keeps the row it has.
-                if due >= late_from && self.is_free(due, &schedules)? {
+                if due >= late_from && self.is_free(row, due, &schedules) {
                     on_time.push((due, schedule));
                 }
             } else if due < window_from {
@@ -390,14 +406,16 @@ impl Plan<'_> {
         Ok(())
     }
 
+    /// The row of an instant that may come a second time. After an edit in between there may be none.
+    fn known(&self, due: Timestamp) -> Result<Option<view::LedgerRow>, CommitError> {
+        Ok(view::ledger_row(&*self.planner.store.read()?, self.entry.workflow.name.as_str(), due)?)
+    }
+
     /// Whether nothing ran yet for an instant that comes a second time. The row that says it was missed, or skipped, while
     /// the clock was ahead is taken back: it was not true after all.
-    fn is_free(&mut self, due: Timestamp, schedules: &[&Schedule]) -> Result<bool, CommitError> {
-        let store = &self.planner.store;
-        let row = view::ledger_row(&*store.read()?, self.entry.workflow.name.as_str(), due)?;
-        let Some(row) = row else { return Ok(true) };
+    fn is_free(&mut self, row: view::LedgerRow, due: Timestamp, schedules: &[&Schedule]) -> bool {
         if row.ran {
-            return Ok(false);
+            return false;
         }
         let just_before = |t: Timestamp| t.minus(Duration::from_millis(1));
         let (mut passed, mut last) = (0, None);
@@ -408,9 +426,9 @@ impl Plan<'_> {
         let passed: i64 = passed.min(row.count - 1);
         let left = row.count - passed - 1;
         let next = due_between(schedules, due, row.last).next().filter(|_| left > 0);
-        let after = next.map(|(at, _)| (store.next_run(), at, left));
+        let after = next.map(|(at, _)| (self.planner.store.next_run(), at, left));
         self.ops.push(Op::Carve { id: row.id, before: last.map(|at| (at, passed)), after });
-        Ok(true)
+        true
     }
 
     fn occurrence(&self, due: Timestamp, schedule: &Schedule) -> NewOccurrence {

@@ -380,6 +380,8 @@ pub enum Op {
     Plugin(super::PluginOp),
     /// Keeps, compares and forgets what runs were told.
     Journal(Box<super::JournalOp>),
+    /// Keeps what a count of the ledger came to.
+    LedgerCounted(super::ledger::CheckRow),
     /// Forgets the details of runs finished before an instant, at most this many.
     Prune { before: Timestamp, most: u32 },
 }
@@ -449,6 +451,7 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
     match op {
         Op::Plugin(op) => super::plugins::apply(db, op, at)?,
         Op::Journal(op) => super::journal::apply(db, op, at, &mut made.touched)?,
+        Op::LedgerCounted(check) => super::ledger::keep_check(db, check)?,
         Op::Occur(o) => {
             let fate = o.fate.as_ref().map(|(fate, reason)| (*fate, Some(reason.as_str())));
             occur(db, o, fate)?;
@@ -504,6 +507,7 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
             db.prepare_cached("INSERT INTO step VALUES (?1, ?2, ?3, ?4)")?.execute(params![id.0, name, answer, at])?;
         }
         Op::LedgerUntil { workflow, until, schedule } => {
+            super::ledger::moved(db, workflow, *until, schedule)?;
             db.prepare_cached(
                 "INSERT INTO workflow (name, ledger_until, schedule, accounted) VALUES (?1, ?2, ?3, ?2)
                  ON CONFLICT (name) DO UPDATE SET ledger_until = excluded.ledger_until, schedule = excluded.schedule,
@@ -593,8 +597,9 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
         }
         Op::FeedRead { feed, cursor, error, signals } => {
             db.prepare_cached(
-                "INSERT INTO feed VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name) DO UPDATE SET
-                     cursor = coalesce(excluded.cursor, cursor), read_at = excluded.read_at, error = excluded.error",
+                "INSERT INTO feed (name, cursor, read_at, error, failing_since) VALUES (?1, ?2, ?3, ?4, iif(?4 IS NULL, NULL, ?3))
+                 ON CONFLICT (name) DO UPDATE SET cursor = coalesce(excluded.cursor, cursor), read_at = excluded.read_at,
+                     error = excluded.error, failing_since = iif(?4 IS NULL, NULL, coalesce(failing_since, ?3))",
             )?
             .execute(params![feed, cursor, at, error])?;
             let mut insert = db.prepare_cached(
@@ -680,6 +685,7 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
                 .execute(params![at, target])?;
         }
         Op::NobodySends => {
+            super::ledger::started(db, at)?;
             made.touched += db
                 .prepare_cached("UPDATE delivery SET look_at = ?1 WHERE state IN ('armed', 'preparing') AND look_at > ?1")?
                 .execute([at])?;
@@ -697,6 +703,7 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
             .execute([path, cursor])?;
         }
         Op::Prune { before, most } => {
+            super::ledger::alive(db, at)?;
             let old: Vec<i64> = db
                 .prepare_cached("SELECT id FROM run WHERE finished < ?1 AND usage IS NOT NULL ORDER BY finished LIMIT ?2")?
                 .query_map(params![before.millis(), most], |row| row.get(0))?

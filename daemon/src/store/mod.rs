@@ -4,8 +4,11 @@
 //! Never: lets anything else write, awaits inside a transaction, or opens a file that is not Beffroi's or is newer than
 //! this program.
 
+pub mod because;
 mod change;
 pub mod journal;
+pub mod health;
+pub mod ledger;
 pub mod plugins;
 pub mod view;
 
@@ -34,6 +37,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
     include_str!("migrations/0004.sql"),
+    include_str!("migrations/0006.sql"),
 ];
 /// Most changes in one commit: bounds how long the first of them waits.
 const BATCH: usize = 256;

@@ -118,10 +118,12 @@ pub struct LedgerRow {
 
 /// The ledger row that accounts for a due instant of a workflow.
 pub fn ledger_row(db: &Connection, workflow: &str, due: Timestamp) -> Result<Option<LedgerRow>> {
+    // Only the nearest row before it can stand for it: stretches do not lie within each other.
     db.prepare_cached(
-        "SELECT id, due, coalesce(last_due, due) AS last, count, fate IS NULL OR EXISTS (SELECT 1 FROM run r WHERE r.id = o.id) AS ran
-         FROM occurrence o WHERE workflow = ?1 AND kind = 'schedule' AND (due = ?2 OR (due < ?2 AND last_due >= ?2))
-         ORDER BY due DESC LIMIT 1",
+        "SELECT * FROM (SELECT id, due, coalesce(last_due, due) AS last, count,
+                 fate IS NULL OR EXISTS (SELECT 1 FROM run r WHERE r.id = o.id) AS ran
+             FROM occurrence o WHERE workflow = ?1 AND kind = 'schedule' AND due <= ?2 ORDER BY due DESC LIMIT 1)
+         WHERE last >= ?2",
     )?
     .query_row(params![workflow, due.millis()], |row| {
         Ok(LedgerRow {

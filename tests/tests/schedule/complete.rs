@@ -5,6 +5,7 @@
 use super::{Row, at, due, rows, schedules};
 use beffroi::clock::{Clock, Dice};
 use beffroi::domain::{Timestamp, parse_span};
+use beffroi::schedule::audit::{Audit, audit};
 use beffroi_tests::{HEAD, World};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -139,6 +140,13 @@ fn eventful_days(seed: u64) {
         model.settle(now);
         model.enabled = false;
     }
+    // The daemon's own count says exactly what the model says, of the whole time and of any part of it.
+    for (from, to) in [(start, now), (start.plus(Duration::from_secs(40_000)), now.minus(Duration::from_secs(7_000)))] {
+        let counted = counted(&mut world, from, to);
+        assert!(counted.holds(), "seed {seed} {told:?}: {counted:?}");
+        let owed = models.values().flat_map(|m| &m.owed).filter(|t| **t >= from && **t < to).count() as u64;
+        assert_eq!((counted.expected, counted.found), (owed, owed), "seed {seed} {told:?}: {counted:?}");
+    }
     // What waits by jitter finds its workflow switched off, and ends with that reason.
     world.reconfigure(|_| written(&models));
     world.advance("20m");
@@ -155,6 +163,11 @@ fn eventful_days(seed: u64) {
         rows.sort();
         assert_eq!(rows, model.owed, "seed {seed} {told:?}: {name} with {model:?}");
     }
+}
+
+/// The daemon's own count of the ledger.
+fn counted(world: &mut World, from: Timestamp, to: Timestamp) -> Audit {
+    world.ask(|db| audit(db, from, to))
 }
 
 #[test]
@@ -202,6 +215,10 @@ fn a_time_that_comes_a_second_time_gets_no_second_row() {
         for pair in found.windows(2) {
             assert!(pair[0].last < pair[1].due, "seed {seed}: {:?} and {:?} overlap", pair[0], pair[1]);
         }
+        let now = world.on().clock.now();
+        let counted = counted(&mut world, at(beffroi_tests::START), now);
+        let owed = due(&schedules(&["*/5 * * * *"]), at(beffroi_tests::START), now.minus(Duration::from_millis(1))).len() as u64;
+        assert!(counted.holds() && counted.expected == owed, "seed {seed}: {owed} were due, {counted:?}");
     }
 }
 

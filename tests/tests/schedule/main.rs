@@ -3,6 +3,7 @@
 //! Tests that carry another project's name and number show that its failure does not happen here.
 
 mod complete;
+mod count;
 
 use beffroi::domain::Timestamp;
 use beffroi::schedule::cron::{Dst, Schedule};
