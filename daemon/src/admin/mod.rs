@@ -6,6 +6,7 @@
 mod events;
 mod metrics;
 mod openapi;
+mod outbox;
 mod plugins;
 mod reads;
 mod routes;

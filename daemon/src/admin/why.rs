@@ -4,7 +4,7 @@
 //! Never: guesses: every line is a row of the store or a line of the configuration.
 
 use super::words::{self, first_words, moment};
-use super::{App, Refusal, shown, unreadable};
+use super::{App, Refusal, outbox, shown, unreadable};
 use crate::craft::show;
 use crate::delivery::opens_at;
 use crate::domain::{DeliveryId, Json, Language, Money, PostId, RunId, Timestamp};
@@ -123,6 +123,9 @@ impl Asking<'_> {
     fn standing(&self, row: &DeliveryRow) -> String {
         let (id, target) = (row.id, &row.target);
         let reason = row.reason.as_deref().unwrap_or_default().trim_end_matches('.');
+        if let Some(recalled) = outbox::standing(row, self.language, |at| self.when(at)) {
+            return recalled;
+        }
         if row.state == "online" {
             let at = row.settled_at.map(|at| self.when(at)).unwrap_or_default();
             return self.pick(format!("{id} est en ligne sur {target}, {at}."), format!("{id} is online on {target}, {at}."));
@@ -209,6 +212,7 @@ impl Asking<'_> {
             (self.pick("Ce qui s'est passé", "What happened"), self.history(row.id)?),
             (self.pick("Preuve", "Proof"), row.url.as_ref().or(row.remote_id.as_ref()).cloned().into_iter().collect()),
         ];
+        way.extend(outbox::around(&self.reader, row, self.language, |at| self.when(at))?);
         way.retain(|(_, lines)| !lines.is_empty());
         Ok(way)
     }
@@ -255,6 +259,7 @@ impl Asking<'_> {
             match guards.on_fail {
                 OnFail::Hold => self.pick("sinon il attend", "else it waits"),
                 OnFail::Drop => self.pick("sinon il est annulé", "else it is cancelled"),
+                OnFail::Swap => self.pick("sinon un autre prend sa place", "else another one takes its place"),
             }
             .to_owned(),
         );

@@ -7,11 +7,13 @@ mod ask;
 pub mod caller;
 mod demo;
 mod offline;
+mod outbox;
 mod page;
 mod plugin_dev;
 mod plugin_watch;
 mod plugins;
 
+pub use outbox::{Recall, Thaw};
 pub use plugins::{Allow, Plugin, PluginAsk};
 
 use crate::domain::{Json, Timestamp, Zone};
@@ -186,11 +188,10 @@ pub enum Command {
         #[arg(long)]
         reason: Option<String>,
     },
-    /// Lets sending go on, and says what will go out
-    Thaw {
-        /// Only this account
-        account: Option<String>,
-    },
+    /// Lets sending go on, all of it or post by post, and says what will go out
+    Thaw(outbox::Thaw),
+    /// Takes posts down that are online, and stops those that are not yet
+    Recall(outbox::Recall),
     /// Asks a run to stop
     Cancel {
         /// The run, such as r12
@@ -429,6 +430,9 @@ mod tests {
             "runs --limit 0",
             "state set a",
             "state set a word",
+            "recall",
+            "thaw --all maybe",
+            "thaw --list --all send",
             "launch",
         ] {
             let error = parse(line).expect_err(line);

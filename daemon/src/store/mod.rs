@@ -5,6 +5,7 @@
 //! this program.
 
 mod change;
+pub mod outbox;
 pub mod plugins;
 pub mod view;
 
@@ -12,6 +13,7 @@ pub use change::{
     Change, Committed, DeliveryMove, Fate, FinishedRun, LogLine, MarkRead, NewDelivery, NewOccurrence, NewPost, NewSignal, Op,
     RunState, TriggerKind, Usage,
 };
+pub use outbox::{NewFallback, OutboxOp, TakeDown};
 pub use plugins::{GrantRow, PluginOp, PluginRow};
 
 use crate::domain::Timestamp;
@@ -28,7 +30,7 @@ use std::time::Duration;
 const APPLICATION_ID: i64 = 0x4245_4646;
 /// Numbered from 1; only ever added to.
 const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql"), include_str!("migrations/0003.sql")];
+    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql"), include_str!("migrations/0003.sql"), include_str!("migrations/0005.sql")];
 /// Most changes in one commit: bounds how long the first of them waits.
 const BATCH: usize = 256;
 /// A file up to this size is looked through for damage when it is opened, which takes some milliseconds. Damage in a larger one

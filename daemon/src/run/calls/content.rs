@@ -122,7 +122,8 @@ fn next(desk: &mut RunDesk, mut args: Args) -> Answer {
     for post in &desk.effects.posts {
         for delivery in post.deliveries.iter().filter(|d| d.account == account.name) {
             recent.push((delivery.at, post.theme.clone().unwrap_or_default(), post.item.clone().unwrap_or_default()));
-            if let Some(item) = &post.item {
+            let standing = delivery.fallback.as_ref().and_then(|f| f.item.as_ref());
+            for item in post.item.iter().chain(standing) {
                 let entry = used.entry(item.clone()).or_insert(Use { last: delivery.at, count: 0 });
                 (entry.last, entry.count) = (entry.last.max(delivery.at), entry.count + 1);
             }
@@ -215,7 +216,7 @@ fn digest(desk: &mut RunDesk, mut args: Args) -> Answer {
         }
     }
     drop(reader);
-    let to_approve = waiting.iter().filter(|d| d.approval == "needed").count();
+    let to_approve = waiting.iter().filter(|d| d.approval == "needed" && !d.stands_by()).count();
     if to_approve > 0 {
         needs.push(language.pick(
             format!("{to_approve} brouillon(s) attendent votre accord : beffroi posts --state held"),
