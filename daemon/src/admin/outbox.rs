@@ -8,7 +8,7 @@ use super::shown::{self, instant};
 use super::words::{self, first_words};
 use super::writes::{by, known_account, language, mark, read, settle};
 use super::{Answer, App, Refusal, answer, aside, unreadable};
-use crate::delivery::{Fate, Forecast, forecast};
+use crate::delivery::{Fate, forecast};
 use crate::domain::{DeliveryId, Json, Language, Timestamp, Zone, parse_span};
 use crate::effects::seal;
 use crate::instance::Instance;
@@ -69,9 +69,10 @@ pub(super) fn standing(row: &DeliveryRow, language: Language, when: impl Fn(Time
             format!("{id} est encore en ligne sur {target} : {note}."),
             format!("{id} is still online on {target}: {note}."),
         ),
-        _ if note.is_empty() => {
-            language.pick(format!("{id} est en ligne sur {target} et va être retiré."), format!("{id} is online on {target} and will be taken down."))
-        }
+        _ if note.is_empty() => language.pick(
+            format!("{id} est en ligne sur {target} et va être retiré."),
+            format!("{id} is online on {target} and will be taken down."),
+        ),
         _ => language.pick(
             format!("{id} est en ligne sur {target} et va être retiré : {note}."),
             format!("{id} is online on {target} and will be taken down: {note}."),
@@ -95,7 +96,8 @@ pub(super) fn around(
     if let Some(recall) = &row.recall {
         let (by, asked) = (&recall.by, when(recall.asked_at));
         let why = recall.reason.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
-        let mut lines = vec![language.pick(format!("demandé par {by}, {asked}{why}"), format!("asked for by {by}, {asked}{why}"))];
+        let mut lines =
+            vec![language.pick(format!("demandé par {by}, {asked}{why}"), format!("asked for by {by}, {asked}{why}"))];
         let state = words::state(if recall.state == "asked" { "recalled" } else { &recall.state }, language);
         let note = recall.note.as_deref().unwrap_or(state);
         lines.push(recall.settled_at.map_or_else(|| note.to_owned(), |at| format!("{}  {note}", when(at))));
@@ -129,46 +131,38 @@ pub(super) async fn recall(State(app): State<Arc<App>>, Path(id): Path<String>, 
             return Err(Refusal::conflict(format!("{id} is not being taken down. See 'beffroi why {id}'.")));
         }
         let note = language.pick(format!("retiré à la main par {by}"), format!("taken down by hand, says {by}"));
-        let step =
-            TakeDown { id, to: "gone", note, look_at: Timestamp::NEVER, attempt: false, private: Vec::new() };
+        let step = TakeDown { id, to: "gone", note, look_at: Timestamp::NEVER, attempt: false, private: Vec::new() };
         settle(app, id, "gone", vec![Op::Outbox(OutboxOp::TakeDown(Box::new(step)))])
     })
     .await
 }
 
-/// Foresees deliveries in the order in which they are asked about, each account in its own queue.
-struct Foresight<'a> {
-    db: &'a view::Db,
-    instance: &'a Instance,
-    now: Timestamp,
-    queues: BTreeMap<String, Forecast>,
-}
-
-impl<'a> Foresight<'a> {
-    fn new(db: &'a view::Db, instance: &'a Instance, now: Timestamp) -> Self {
-        Self { db, instance, now, queues: BTreeMap::new() }
+/// These deliveries, each with what would become of it if nothing were frozen or stopped.
+fn foretold(db: &view::Db, instance: &Instance, rows: &[&DeliveryRow], now: Timestamp) -> Result<Vec<Json>, Refusal> {
+    let zone = instance.business.zone;
+    let mut queues: BTreeMap<&str, Vec<&DeliveryRow>> = BTreeMap::new();
+    for row in rows {
+        queues.entry(&row.target).or_default().push(row);
     }
-
-    /// The delivery with what would become of it.
-    fn told(&mut self, row: &DeliveryRow) -> Result<Json, Refusal> {
-        let zone = self.instance.business.zone;
-        let queue = match self.queues.entry(row.target.clone()) {
-            std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::btree_map::Entry::Vacant(new) => {
-                let since = self.now.minus(Duration::from_secs(86_400));
-                new.insert(forecast(&outbox::sent_since(self.db, &row.target, since, DeliveryId(0)).map_err(unreadable)?))
-            }
-        };
-        let account = self.instance.accounts.values().find(|a| a.name.as_str() == row.target);
+    let mut fates = BTreeMap::new();
+    for (target, queue) in queues {
+        let account = instance.accounts.values().find(|a| a.name.as_str() == target);
+        let since = now.minus(account.map_or(Duration::ZERO, |a| a.ceilings.spacing).max(Duration::from_secs(86_400)));
+        let sent = outbox::sent_since(db, target, since, DeliveryId(0)).map_err(unreadable)?;
+        let told = forecast(&queue, account, sent, now, zone);
+        fates.extend(queue.iter().map(|row| row.id).zip(told));
+    }
+    let told = |row: &&DeliveryRow| {
         let mut told = shown::delivery(row, zone);
-        told["would"] = match queue.next(row, account, self.now, zone) {
-            Fate::Leaves(at) => json!({ "what": "leaves", "at": instant(at, zone), "now": at <= self.now }),
+        told["would"] = match fates.get(&row.id).copied().unwrap_or(Fate::NoAccount) {
+            Fate::Leaves(at) => json!({ "what": "leaves", "at": instant(at, zone), "now": at <= now }),
             Fate::Expires(at) => json!({ "what": "expires", "at": instant(at, zone) }),
             Fate::NeedsYes => json!({ "what": "needs_yes" }),
             Fate::NoAccount => json!({ "what": "no_account" }),
         };
-        Ok(told)
-    }
+        told
+    };
+    Ok(rows.iter().map(told).collect())
 }
 
 /// Whether nothing of it can be out.
@@ -195,8 +189,7 @@ pub(super) async fn waits(State(app): State<Arc<App>>, query: Asked<WaitsAsked>)
             view::breakers(&reader).map_err(unreadable)?.into_iter().map(|(name, why)| (name, why.into())).collect();
         let rows = view::open_deliveries(&reader, account.as_deref(), MOST).map_err(unreadable)?;
         let (due, later): (Vec<_>, Vec<_>) = rows.iter().filter(|row| unsent(row)).partition(|row| row.due <= now);
-        let mut foresight = Foresight::new(&reader, &instance, now);
-        let waits = due.into_iter().map(|row| foresight.told(row)).collect::<Result<Vec<_>, _>>()?;
+        let waits = foretold(&reader, &instance, &due, now)?;
         let frozen = view::freeze(&reader).map_err(unreadable)?;
         Ok(answer(&json!({ "account": account, "frozen": frozen, "stopped": stopped, "waits": waits, "later": later.len() })))
     })
@@ -224,7 +217,8 @@ fn choice(id: DeliveryId, text: &str, now: Timestamp, zone: Zone) -> Result<Choi
     };
     let at = text.strip_prefix("at:").ok_or_else(wrong)?;
     let local = || {
-        let local = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"].iter().find_map(|form| NaiveDateTime::parse_from_str(at, form).ok())?;
+        let local =
+            ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"].iter().find_map(|form| NaiveDateTime::parse_from_str(at, form).ok())?;
         zone.from_local_datetime(&local).earliest().map(Timestamp::from)
     };
     let span = || parse_span(at).ok().map(|span| now.plus(span));
@@ -305,10 +299,8 @@ impl Thawing<'_> {
                 return Err(Refusal::conflict(format!("{id} waits for a yes: beffroi approve {id}")));
             }
             Choice::Send => {
-                let note = self.language.pick(
-                    format!("libéré par {by} malgré le gel"),
-                    format!("let through the freeze by {by}"),
-                );
+                let note =
+                    self.language.pick(format!("libéré par {by} malgré le gel"), format!("let through the freeze by {by}"));
                 decided.ops.push(Op::Outbox(OutboxOp::Release { id, by, note }));
                 decided.sent.insert(id);
             }
@@ -375,7 +367,8 @@ fn thawed(app: &App, asked: ThawAsked) -> Answer {
     for (id, text) in &items {
         let id = delivery_id(id)?;
         let row = view::delivery(&reader, id).map_err(unreadable)?;
-        let row = row.ok_or_else(|| Refusal::missing(format!("There is no delivery {id}. 'beffroi thaw --list' shows what waits.")))?;
+        let row =
+            row.ok_or_else(|| Refusal::missing(format!("There is no delivery {id}. 'beffroi thaw --list' shows what waits.")))?;
         thawing.decide(&row, &choice(id, text.as_str().unwrap_or_default(), now, zone)?, &mut decided)?;
         named.insert(id);
     }
@@ -421,13 +414,9 @@ fn after(app: &App, account: Option<&str>, was: Option<String>, goes_on: bool, d
     let stopped = view::breakers(&reader).map_err(unreadable)?;
     let rows = view::open_deliveries(&reader, account, MOST).map_err(unreadable)?;
     let held = |row: &DeliveryRow| frozen.is_some() || stopped.iter().any(|(name, _)| *name == row.target);
-    let mut foresight = Foresight::new(&reader, instance, now);
-    let mut posts = Vec::new();
-    for row in rows.iter().filter(|row| unsent(row) && row.approval != "needed") {
-        if decided.sent.contains(&row.id) || (goes_on && !held(row)) {
-            posts.push(foresight.told(row)?);
-        }
-    }
+    let goes = |row: &&DeliveryRow| decided.sent.contains(&row.id) || (goes_on && !held(row));
+    let going: Vec<&DeliveryRow> = rows.iter().filter(|row| unsent(row) && row.approval != "needed").filter(goes).collect();
+    let posts = foretold(&reader, instance, &going, now)?;
     let moved: Vec<Json> = decided
         .moved
         .iter()

@@ -92,7 +92,8 @@ pub(super) fn recall(asking: &mut Asking, recall: &Recall) -> anyhow::Result<Sai
         let (deliveries, language) = asking.meant(id)?;
         // One that was named itself is asked about even when it is too late for it: the daemon says why.
         let whole = deliveries.len() > 1;
-        let open = |d: &Json| !["cancelled", "refused"].iter().any(|state| d["state"] == *state) && d["recall"]["state"] != "gone";
+        let open =
+            |d: &Json| !["cancelled", "refused"].iter().any(|state| d["state"] == *state) && d["recall"]["state"] != "gone";
         let chosen: Vec<&Json> = deliveries.iter().filter(|d| !whole || open(d) && !stands_by(d)).collect();
         if chosen.is_empty() {
             bail!("{}", nothing_to_answer(id, language));
@@ -154,7 +155,8 @@ fn waits(answer: &Json, to: Reader) -> String {
     }
     for (name, reason) in answer["stopped"].as_object().into_iter().flatten() {
         let reason = reason.as_str().unwrap_or_default();
-        let line = to.pick(format!("Le compte {name} est bloqué ({reason})."), format!("The account {name} is stopped ({reason})."));
+        let line =
+            to.pick(format!("Le compte {name} est bloqué ({reason})."), format!("The account {name} is stopped ({reason})."));
         let _ = writeln!(out, "{}", to.set(line));
     }
     let waits = list(answer, "waits");
@@ -294,7 +296,11 @@ mod tests {
             Choose: beffroi thaw d2=send, d2=drop or d2=at:2h; or all of it: beffroi thaw\n2\u{a0}others are due later.\n";
         assert_eq!(waits(&answer, to(Language::En)), english);
         let french = waits(&answer, to(Language::Fr));
-        assert!(french.contains("d3  vitrine  aujourd'hui 08:00  part aujourd'hui 10:15") || french.contains("part aujourd'hui 10:15"), "{french}");
+        assert!(
+            french.contains("d3  vitrine  aujourd'hui 08:00  part aujourd'hui 10:15")
+                || french.contains("part aujourd'hui 10:15"),
+            "{french}"
+        );
     }
 
     #[test]

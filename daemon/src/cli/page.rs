@@ -638,7 +638,8 @@ pub(super) fn answered(delivery: &Json, verb: &str, to: Reader) -> String {
                 format!("Approuvé aussi, à sa place si une condition ne tient pas ({id}) :"),
                 format!("Approved too, in its place if a condition does not hold ({id}):"),
             ),
-            _ => to.pick(format!("Avec lui, ce qui devait le remplacer ({id}) :"), format!("With it, what stood in for it ({id}):")),
+            _ => to
+                .pick(format!("Avec lui, ce qui devait le remplacer ({id}) :"), format!("With it, what stood in for it ({id}):")),
         };
         let _ = write!(out, "{}\n{}", to.set(line), whole_content(twin));
     }

@@ -139,7 +139,11 @@ fn letter(
     };
     fact("\nCompte", "\nAccount", &place);
     if let Some(at) = row.armed_at {
-        let times = if row.attempts > 1 { language.pick(format!(" (essai nº {})", row.attempts), format!(" (attempt no. {})", row.attempts)) } else { String::new() };
+        let times = if row.attempts > 1 {
+            language.pick(format!(" (essai nº {})", row.attempts), format!(" (attempt no. {})", row.attempts))
+        } else {
+            String::new()
+        };
         fact("Envoyé", "Sent", &format!("{}{times}", moment(at, zone, language)));
     }
     fact("Ce qu'on sait", "What is known", said);
@@ -161,13 +165,16 @@ fn letter(
     }
     let answers: &[(&str, &str, &str)] = match matter {
         Matter::Unknown | Matter::Pending => &[
-            ("approve {id} --done", "il y est (ajoutez --url ADRESSE si vous l'avez)", "it is there (add --url ADDRESS if you have it)"),
+            (
+                "approve {id} --done",
+                "il y est (ajoutez --url ADRESSE si vous l'avez)",
+                "it is there (add --url ADDRESS if you have it)",
+            ),
             ("approve {id} --again", "il n'y est pas : à renvoyer", "it is not there: send it again"),
         ],
-        Matter::Dead => &[
-            ("approve {id} --again", "à essayer encore", "try again"),
-            ("reject {id}", "à laisser tomber", "let it be"),
-        ],
+        Matter::Dead => {
+            &[("approve {id} --again", "à essayer encore", "try again"), ("reject {id}", "à laisser tomber", "let it be")]
+        }
         Matter::StaysOnline => &[
             ("recall {id} --done", "vous l'avez retiré à la main", "you have taken it down by hand"),
             ("recall {id}", "à essayer encore", "try again"),

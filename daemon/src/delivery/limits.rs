@@ -42,7 +42,7 @@ pub fn opens_at(account: &Account, now: Timestamp, zone: Zone) -> Option<Timesta
 }
 
 /// Later than this after its moment, a post is late: it leaves with others that are late, and they leave one by one.
-const LATE: Duration = Duration::from_secs(5 * 60);
+pub(super) const LATE: Duration = Duration::from_secs(5 * 60);
 /// The distance between two late posts where the account's own spacing is shorter than [`LATE`].
 const DRIP: Duration = Duration::from_secs(15 * 60);
 
@@ -68,7 +68,8 @@ pub(super) fn drip(account: &Account) -> Duration {
 /// Spacing lets posts drip; a count that is reached means something runs wild, and needs a person.
 ///
 /// What came before `mended` does not count towards a ceiling: a person has seen it and let the account go on. A backlog is
-/// nothing wild: what is late waits where others would trip, and those trip only when so many left, or were due, in their time.
+/// nothing wild: what is late waits where others would trip, and those trip only when too many were due in that time, not when
+/// too many of those that were due before left in it.
 pub(super) fn ceilings(
     account: &Account,
     Lately { sent, due_then }: &Lately,
@@ -106,9 +107,8 @@ pub(super) fn ceilings(
         if counted.len() < most {
             continue;
         }
-        let on_time = counted.iter().filter(|other| !late(other.due, other.at)).count();
         let were_due = due_then.iter().filter(|then| **then > from && **then >= mended).count();
-        if !is_late && on_time.max(were_due) >= most {
+        if !is_late && were_due >= most {
             return Some(Limit::Trip(language.pick(
                 format!("le plafond de {most} par {fr} est atteint"),
                 format!("the ceiling of {most} per {en} is reached"),
@@ -174,7 +174,7 @@ mod tests {
     }
 
     fn lately(sent: &[Sent]) -> Lately {
-        Lately { sent: sent.to_vec(), due_then: Vec::new() }
+        Lately { sent: sent.to_vec(), due_then: sent.iter().map(|other| other.due).collect() }
     }
 
     /// Sent when it was due.
@@ -207,7 +207,8 @@ mod tests {
     #[test]
     fn what_is_late_drips_and_trips_nothing() {
         let limits = Ceilings { per_hour: Some(3), ..Ceilings::default() };
-        let said = |sent: &[Sent], due: i64| ceilings(&account(&[], limits), &lately(sent), at(due), at(0), at(100), Language::En);
+        let said =
+            |sent: &[Sent], due: i64| ceilings(&account(&[], limits), &lately(sent), at(due), at(0), at(100), Language::En);
         let wait = |minute, text: &str| Some(Limit::Until(at(minute), text.into()));
         assert_eq!(said(&[sent_late(90)], 20), wait(105, "keeps 15\u{a0}min between two late posts"));
         assert_eq!(said(&[sent_late(90)], 96), None, "what is on time is not slowed");
@@ -215,7 +216,11 @@ mod tests {
         assert_eq!(said(&[Sent { out: false, ..sent_late(99) }], 20), None, "a try that came to nothing neither");
         let full = [sent_late(80), sent_late(65), sent_late(50)];
         assert_eq!(said(&full, 20), wait(110, "catching up: keeps below the ceiling of 3 per hour"));
-        assert_eq!(said(&full, 100), wait(110, "catching up: keeps below the ceiling of 3 per hour"), "a backlog is nothing wild");
+        assert_eq!(
+            said(&full, 100),
+            wait(110, "catching up: keeps below the ceiling of 3 per hour"),
+            "a backlog is nothing wild"
+        );
         assert!(matches!(said(&[sent(99), sent(98), sent(97)], 100), Some(Limit::Trip(_))));
         assert!(matches!(said(&[sent(79), sent(78), sent(77)], 20), Some(Limit::Until(..))));
         let spaced = account(&[], Ceilings { spacing: Duration::from_secs(1_800), ..limits });

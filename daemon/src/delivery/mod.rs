@@ -11,7 +11,7 @@ mod limits;
 mod recall;
 mod sending;
 
-pub use forecast::{Fate, Forecast, forecast};
+pub use forecast::{Fate, forecast};
 pub use limits::opens_at;
 
 use crate::adapters::{Adapters, Stock};
@@ -23,8 +23,8 @@ use crate::instance::{Account, Approval, Current, Instance};
 use crate::kinds::{Call, Channel, Finding, Keep, KindError, Notice, Notifier, Outcome, Outgoing};
 use crate::network::Network;
 use crate::pulse::Pulse;
-use crate::store::view::{self, DeliveryRow, Look};
 use crate::store::outbox::{self, OutboxOp};
+use crate::store::view::{self, DeliveryRow, Look};
 use crate::store::{Change, CommitError, DeliveryMove, Op, Store};
 use handover::Matter;
 use limits::{Lately, Limit};
@@ -327,9 +327,9 @@ impl Outbox {
             );
             return self.step(&row, "cancelled", text, Timestamp::NEVER, |_| {});
         };
-        let text = language.pick(format!("{obstacle} ; {} le remplace", twin.id), format!("{obstacle}; {} stands in for it", twin.id));
-        let reason =
-            language.pick(format!("remplace {} : {obstacle}", row.id), format!("stands in for {}: {obstacle}", row.id));
+        let text =
+            language.pick(format!("{obstacle} ; {} le remplace", twin.id), format!("{obstacle}; {} stands in for it", twin.id));
+        let reason = language.pick(format!("remplace {} : {obstacle}", row.id), format!("stands in for {}: {obstacle}", row.id));
         let step = Box::new(self.new_move(&row, "cancelled", text.clone(), Timestamp::NEVER));
         let swap = OutboxOp::Swap { step, fallback: twin.id, reason: reason.clone() };
         self.store.commit(Change::new(self.clock.now(), vec![Op::Outbox(swap)]))?;

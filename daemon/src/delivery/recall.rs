@@ -62,15 +62,16 @@ impl Outbox {
         };
         // A name of its own: some networks take a name they have seen for a request they have answered.
         let key = format!("{}-recall", self.key(row));
-        let answer = self.adapters.channel(&instance, account).unpublish(&self.call(&instance, row, &key, self.clock.now()), &remote_id);
+        let answer =
+            self.adapters.channel(&instance, account).unpublish(&self.call(&instance, row, &key, self.clock.now()), &remote_id);
         let now = self.clock.now();
         let tries = row.recall.as_ref().map_or(0, |r| r.attempts) + 1;
         let again = |why: &str, not_before: Option<Timestamp>, most: u32| {
             if tries >= most {
-                return Came::Impossible(language.pick(
-                    format!("abandonné après {tries} essais : {why}"),
-                    format!("given up after {tries} tries: {why}"),
-                ));
+                return Came::Impossible(
+                    language
+                        .pick(format!("abandonné après {tries} essais : {why}"), format!("given up after {tries} tries: {why}")),
+                );
             }
             let at = now.plus(backoff(tries)).max(not_before.unwrap_or(Timestamp::EPOCH));
             let wait = show::span(at.since(now), language);
@@ -78,7 +79,12 @@ impl Outbox {
         };
         let came = match answer {
             None => Came::Impossible(
-                language.pick("le module de ce réseau ne sait pas retirer un message", "this network's adapter cannot take posts down").into(),
+                language
+                    .pick(
+                        "le module de ce réseau ne sait pas retirer un message",
+                        "this network's adapter cannot take posts down",
+                    )
+                    .into(),
             ),
             Some(Ok(())) => Came::Gone,
             Some(Err(KindError::Reject(failure))) => Came::Impossible(failure.message),
@@ -98,7 +104,8 @@ impl Outbox {
             Came::Gone => ("gone", language.pick("retiré du réseau", "taken down from the network").to_owned(), Timestamp::NEVER),
             Came::Again(why, at) => ("retrying", why, at),
             Came::Impossible(why) => {
-                let (why, place) = (why.trim_end_matches('.'), row.url.as_deref().or(row.remote_id.as_deref()).unwrap_or(&row.target));
+                let (why, place) =
+                    (why.trim_end_matches('.'), row.url.as_deref().or(row.remote_id.as_deref()).unwrap_or(&row.target));
                 let id = row.id;
                 let text = language.pick(
                     format!("{why}. Retirez-le à la main : {place} ; puis : beffroi recall {id} --done"),

@@ -4,8 +4,8 @@
 //! Never: decides what should happen. It only refuses what must not: a closed fate reopened, a settled delivery moved,
 //! a change built on something that is no longer so.
 
-use super::outbox::{self, NewFallback, OutboxOp};
 use super::CommitError;
+use super::outbox::{self, NewFallback, OutboxOp};
 use crate::domain::{DeliveryId, Digest, Json, PostId, RunId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 use serde::{Deserialize, Serialize};

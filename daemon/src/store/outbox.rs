@@ -90,7 +90,13 @@ pub struct TakeDown {
 /// States in which nothing of a delivery can be out.
 const UNSENT: [&str; 4] = ["held", "due", "preparing", "retrying"];
 
-pub(super) fn apply(db: &Connection, op: &OutboxOp, at: i64, version: i64, made: &mut Committed) -> std::result::Result<(), CommitError> {
+pub(super) fn apply(
+    db: &Connection,
+    op: &OutboxOp,
+    at: i64,
+    version: i64,
+    made: &mut Committed,
+) -> std::result::Result<(), CommitError> {
     match op {
         OutboxOp::Swap { step, fallback, reason } => {
             // The mark first would be refused, and the end of the post would end its fallback: so the place is taken in between.
@@ -172,8 +178,10 @@ pub(super) fn ended(db: &Connection, id: i64, how: &str, at: i64) -> Result<()> 
         tell(db, standing, at, "cancelled", &reason)?;
     }
     if how != "online" {
-        db.prepare_cached("UPDATE recall SET state = 'gone', settled_at = ?2 WHERE delivery = ?1 AND state IN ('asked', 'retrying')")?
-            .execute(params![id, at])?;
+        db.prepare_cached(
+            "UPDATE recall SET state = 'gone', settled_at = ?2 WHERE delivery = ?1 AND state IN ('asked', 'retrying')",
+        )?
+        .execute(params![id, at])?;
     }
     Ok(())
 }
@@ -192,7 +200,9 @@ fn recall_one(db: &Connection, id: DeliveryId, by: &str, reason: &str, at: i64) 
         return Ok(ended(db, id.0, "cancelled", at)?);
     }
     if kind != "post" {
-        return Err(CommitError::Refused(format!("{id} is a notice to a person, who has read it by now. Only posts can be taken down.")));
+        return Err(CommitError::Refused(format!(
+            "{id} is a notice to a person, who has read it by now. Only posts can be taken down."
+        )));
     }
     if !["armed", "unknown", "online"].contains(&state.as_str()) {
         return Err(CommitError::Refused(format!("{id} is {state}: it is not online, so there is nothing to take down.")));
@@ -236,8 +246,7 @@ fn reslot(
     if !UNSENT.contains(&state.as_str()) || content != to.content || target != to.target || to.needs_yes != (approval != "none") {
         return Err(no());
     }
-    let origin =
-        Origin { kind: "post", post: Some(post.0), run, once: None, item: item.as_deref(), theme: theme.as_deref() };
+    let origin = Origin { kind: "post", post: Some(post.0), run, once: None, item: item.as_deref(), theme: theme.as_deref() };
     let first = made.deliveries.len();
     deliver(db, &origin, to, at, made)?;
     let new: Vec<DeliveryId> = made.deliveries[first..].to_vec();
@@ -294,7 +303,8 @@ pub(super) fn recall_row(row: &rusqlite::Row<'_>) -> Result<Option<RecallRow>> {
     }))
 }
 
-const TAKEN_DOWN_NOW: &str = "FROM recall r JOIN delivery d ON d.id = r.delivery WHERE r.state IN ('asked', 'retrying') AND d.state = 'online'";
+const TAKEN_DOWN_NOW: &str =
+    "FROM recall r JOIN delivery d ON d.id = r.delivery WHERE r.state IN ('asked', 'retrying') AND d.state = 'online'";
 
 /// Posts that are online and to be taken down by now, in the order in which that was asked for: number and account.
 pub fn recalls_due(db: &Connection, now: Timestamp) -> Result<Vec<(DeliveryId, String)>> {

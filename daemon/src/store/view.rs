@@ -740,8 +740,8 @@ pub fn delivery_counts(db: &Connection) -> Result<Vec<(String, i64)>> {
     db.prepare_cached(&format!(
         "SELECT state, count(*) FROM delivery d WHERE kind = 'post' AND {NOT_STANDING_BY} GROUP BY state ORDER BY state"
     ))?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect()
+    .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+    .collect()
 }
 
 /// Which program version found no error in a script.

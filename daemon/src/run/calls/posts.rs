@@ -121,7 +121,9 @@ fn plan(desk: &mut RunDesk, mut args: Args) -> Answer {
             return Err(fields.refuse("on_fail \"swap\" needs guards: without them nothing is ever swapped."));
         }
         (Some(given), OnFail::Swap) => Some(Fallback::read(desk, given, &fields)?),
-        (Some(_), _) => return Err(fields.refuse("a fallback is used with on_fail: \"swap\". Say so, or leave the fallback out.")),
+        (Some(_), _) => {
+            return Err(fields.refuse("a fallback is used with on_fail: \"swap\". Say so, or leave the fallback out."));
+        }
         (None, _) => None,
     };
     if until.is_some_and(|until| until <= at) {
@@ -214,7 +216,14 @@ impl Fallback {
         PlannedFallback {
             item: self.item.as_ref().map(|i| i.id.clone()),
             theme: self.item.as_ref().map(|i| i.theme.clone()).filter(|theme| !theme.is_empty()),
-            content: Outgoing { text, link, media: self.media.clone(), format, reply_to: reply_to.clone(), options: options.clone() },
+            content: Outgoing {
+                text,
+                link,
+                media: self.media.clone(),
+                format,
+                reply_to: reply_to.clone(),
+                options: options.clone(),
+            },
         }
     }
 }
