@@ -349,9 +349,8 @@ fn thawed(app: &App, asked: ThawAsked) -> Answer {
     let goes_on = items.is_empty() || all.is_some();
     let reader = app.engine.store.read().and_then(crate::store::Reader::snapshot).map_err(unreadable)?;
     let stopped = view::breakers(&reader).map_err(unreadable)?;
-    let all_frozen = view::freeze(&reader).map_err(unreadable)?;
     let was = match &account {
-        None => all_frozen.clone(),
+        None => view::freeze(&reader).map_err(unreadable)?,
         Some(name) => {
             let was = stopped.iter().find(|(stopped, _)| stopped == name).map(|(_, reason)| reason.clone());
             // An account that left the configuration while it was stopped can still be mended.

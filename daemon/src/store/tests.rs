@@ -123,7 +123,6 @@ fn held_post() -> Op {
             until: None,
             guards: None,
             fallback: None,
-            fallback: None,
         }],
     }))
 }

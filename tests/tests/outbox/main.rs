@@ -278,6 +278,36 @@ fn a_post_that_is_online_is_taken_down_even_while_all_is_frozen() {
 }
 
 #[test]
+fn a_folder_takes_its_files_away_and_nothing_else() {
+    let mut world = World::new().account().workflow("say", "", "posts::plan(run::payload());");
+    for text in ["Wrong price.", "Right."] {
+        post(&mut world, json!({ "text": text }));
+    }
+    world.settle();
+    let index = |world: &World| std::fs::read_to_string(world.path("posts/index.html")).unwrap();
+    assert!(world.files("posts", ".md").len() == 2 && index(&world).contains("Wrong price."));
+    recall(&mut world, 1).unwrap();
+    world.settle();
+    assert_eq!(recalled(&mut world, 1).0, "gone");
+    assert_eq!((world.files("posts", ".md").len(), world.files("posts", ".html").len()), (1, 2));
+    assert!(index(&world).contains("Right.") && !index(&world).contains("Wrong price."));
+    // Somebody was faster, and by hand.
+    for name in world.files("posts", ".md") {
+        std::fs::remove_file(world.path("posts").join(name)).unwrap();
+    }
+    recall(&mut world, 2).unwrap();
+    world.settle();
+    assert_eq!(recalled(&mut world, 2).0, "gone");
+    let raw = rusqlite::Connection::open(world.database()).unwrap();
+    raw.execute("UPDATE delivery SET remote_id = ?1 WHERE id = 1", ["../scripts/say.md"]).unwrap();
+    raw.execute("DELETE FROM recall", []).unwrap();
+    drop(raw);
+    recall(&mut world, 1).unwrap();
+    world.settle();
+    assert_eq!(recalled(&mut world, 1).0, "impossible");
+}
+
+#[test]
 fn what_has_not_gone_out_is_cancelled_by_a_recall() {
     let network = Arc::new(ScriptedChannel::new([Answer::Retry(None)]).taking_down([Down::Gone]));
     let mut world = world(&network);
