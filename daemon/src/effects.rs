@@ -6,7 +6,7 @@
 use crate::domain::{AccountName, Digest, Json, PersonName, RunId, Timestamp, WorkflowName};
 use crate::instance::{Approval, Instance, Workflow};
 use crate::kinds::{Notice, Outgoing, PrivateWrite};
-use crate::store::{MarkRead, NewDelivery, NewOccurrence, NewPost, NewSignal, Op, PluginOp, TriggerKind};
+use crate::store::{MarkRead, NewDelivery, NewFallback, NewOccurrence, NewPost, NewSignal, Op, PluginOp, TriggerKind};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub enum OnFail {
     Hold,
     /// It is cancelled.
     Drop,
+    /// What stands in for it takes its place.
+    Swap,
 }
 
 /// Conditions checked inside the send step, against data of known age.
@@ -52,6 +54,22 @@ pub struct PlannedDelivery {
     pub until: Option<Timestamp>,
     /// Whether a person has to say yes.
     pub needs_yes: bool,
+    /// What takes its place when a guard does not hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<PlannedFallback>,
+}
+
+/// What stands in for a post to one account, as planned: for the same moment, and behind the same yes.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlannedFallback {
+    /// The library item it came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub item: Option<String>,
+    /// Its theme.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub theme: Option<String>,
+    /// Exactly what will be sent.
+    pub content: Outgoing,
 }
 
 /// A post, as planned.
@@ -299,6 +317,7 @@ impl PlannedNotice {
             due: now,
             until: None,
             guards: None,
+            fallback: None,
         };
         Op::Notice { run, once: self.once, delivery: Box::new(delivery) }
     }
@@ -313,6 +332,11 @@ impl PlannedPost {
             .map(|d| {
                 let content = serde_json::to_string(&d.content).expect("a post is plain data");
                 let target = d.account.as_str().to_owned();
+                let fallback = d.fallback.map(|f| {
+                    let content = serde_json::to_string(&f.content).expect("a post is plain data");
+                    let seal = seal(&target, &content, d.at, d.until);
+                    Box::new(NewFallback { content, seal, item: f.item, theme: f.theme })
+                });
                 NewDelivery {
                     seal: seal(&target, &content, d.at, d.until),
                     target,
@@ -322,6 +346,7 @@ impl PlannedPost {
                     due: d.at,
                     until: d.until,
                     guards: guards.clone(),
+                    fallback,
                 }
             })
             .collect();

@@ -514,7 +514,7 @@ fn planned_post(post: &Json) -> Json {
         "accounts": accounts, "text": content(&first, "text"), "per_network": texts, "link": content(&first, "link"),
         "media": content(&first, "media"), "format": content(&first, "format"), "item": of(post, "item"), "theme": of(post, "theme"),
         "once": of(post, "once"), "why": of(post, "why"), "guards": guards, "on_fail": on_fail, "draft": of(&first, "needs_yes"),
-        "at": of(&first, "at"), "expires": of(&first, "until"),
+        "at": of(&first, "at"), "expires": of(&first, "until"), "fallback": of(&first, "fallback"),
     })
 }
 

@@ -65,10 +65,25 @@ pub enum ReadBack {
     Fails,
 }
 
+/// What taking a post down does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Down {
+    /// The channel has no such ability.
+    Cannot,
+    /// It is gone.
+    Gone,
+    /// It is gone, and the answer is lost.
+    GoneAndLost,
+    /// Not now.
+    Fails,
+    /// Never.
+    Rejects,
+}
+
 /// One call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// `prepare`, `publish` or `find`.
+    /// `prepare`, `publish`, `find` or `unpublish`.
     pub what: &'static str,
     /// When.
     pub at: Timestamp,
@@ -92,6 +107,8 @@ struct Inner {
     figures: Option<Vec<Sample>>,
     inbox: Option<Vec<Message>>,
     reads_fail: Option<KindError>,
+    downs: VecDeque<Down>,
+    down: Down,
 }
 
 /// The channel.
@@ -111,6 +128,8 @@ impl Default for ScriptedChannel {
             figures: None,
             inbox: None,
             reads_fail: None,
+            downs: VecDeque::new(),
+            down: Down::Cannot,
         }))
     }
 }
@@ -135,6 +154,20 @@ impl ScriptedChannel {
     pub fn read_back(self, how: ReadBack) -> Self {
         self.inner().read_back = how;
         self
+    }
+
+    /// The same, taking posts down in these ways one after the other, and then in the last way.
+    #[must_use]
+    pub fn taking_down(self, ways: impl IntoIterator<Item = Down>) -> Self {
+        self.now_takes_down(ways);
+        self
+    }
+
+    /// From now on it takes posts down in these ways one after the other, and then in the last way.
+    pub fn now_takes_down(&self, ways: impl IntoIterator<Item = Down>) {
+        let mut inner = self.inner();
+        inner.downs = ways.into_iter().collect();
+        inner.down = inner.downs.back().copied().unwrap_or(Down::Cannot);
     }
 
     /// The same, with these steps of preparation first.
@@ -294,6 +327,27 @@ impl Channel for ScriptedChannel {
     fn find(&self, call: &Call<'_>, key: &str, post: &Outgoing, prepared: Option<&str>) -> Option<Result<Finding, KindError>> {
         self.note("find", call, key, &post.text, prepared);
         self.find_text(call, key)
+    }
+
+    fn unpublish(&self, call: &Call<'_>, remote_id: &str) -> Option<Result<(), KindError>> {
+        let way = {
+            let mut inner = self.inner();
+            inner.downs.pop_front().unwrap_or(inner.down)
+        };
+        if way == Down::Cannot {
+            return None;
+        }
+        self.note("unpublish", call, call.id, remote_id, None);
+        if matches!(way, Down::Gone | Down::GoneAndLost) {
+            self.inner().online.retain(|(_, key, _)| format!("remote-{key}") != remote_id);
+        }
+        let fail = |code: &str, says: &str| Failure::new(code, says);
+        Some(match way {
+            Down::Gone | Down::Cannot => Ok(()),
+            Down::GoneAndLost => Err(KindError::Uncertain(fail("timeout", "The network did not answer in time."))),
+            Down::Fails => Err(KindError::Retry(fail("http-503", "The network is overloaded."), None)),
+            Down::Rejects => Err(KindError::Reject(fail("too-old", "The network keeps posts of this age."))),
+        })
     }
 
     fn metrics(&self, call: &Call<'_>, remote_ids: &[String]) -> Option<Result<Vec<Sample>, KindError>> {

@@ -170,8 +170,9 @@ fn an_account_that_always_asks_asks_for_what_was_planned_before_too() {
     assert!(network.asked("publish").is_empty());
     world.approve(1);
     world.approve(2);
-    world.settle();
+    world.advance("15m");
     assert_eq!(network.online(), ["Planned before.", "Planned after."]);
+    assert_eq!(network.rhythm(), [0, 900], "both are late by now");
 }
 
 // ---- when -----------------------------------------------------------------------------------------------------------
@@ -312,7 +313,9 @@ fn postiz_1321_loop() {
     world.thaw(Some("facebook"));
     world.settle();
     assert_eq!(facebook.online().len(), 7, "two in a minute");
-    assert_eq!(world.ask(view::breakers)[0].1, "the ceiling of 2 per minute is reached");
+    world.advance("20m");
+    assert!(facebook.online().len() <= 10, "the ceiling of the hour holds for the backlog too");
+    assert_eq!(world.ask(view::breakers)[0].1, "the ceiling of 5 per hour is reached", "what plans without end is found again");
 }
 
 #[test]
@@ -654,7 +657,9 @@ fn an_account_without_its_credential_pauses_and_keeps_its_queue() {
     network.now_answers(Answer::Online);
     world.thaw(Some("facebook"));
     world.settle();
-    assert_eq!(network.online(), ["0", "1", "2", "3", "4"]);
+    assert_eq!(network.online(), ["0"]);
+    world.advance("1h");
+    assert_eq!(network.online(), ["0", "1", "2", "3", "4"], "one by one, since they are all late");
 }
 
 #[test]
@@ -687,7 +692,7 @@ fn an_account_may_leave_the_configuration_and_come_back() {
     world.restart("1d");
     world.reconfigure(|c| c.replace("[accounts.renamed]", "[accounts.facebook]"));
     world.settle();
-    assert_eq!(states(&mut world), ["online", "online"]);
+    assert_eq!(states(&mut world), ["online"; 3], "the third is the owner's notice about the first");
     assert_eq!(network.online(), ["In flight.", "Waiting."], "the first was read back, not sent again");
 }
 

@@ -268,6 +268,38 @@ impl Channel for FolderChannel {
             Err(e) => Err(self.retry(call.language, e)),
         })
     }
+
+    /// Pictures stay: another post may show the same.
+    fn unpublish(&self, call: &Call<'_>, remote_id: &str) -> Option<Result<(), KindError>> {
+        let stem = remote_id.strip_suffix(".md").filter(|stem| !stem.is_empty() && !stem.starts_with('.') && !stem.contains('/'));
+        let Some(stem) = stem else {
+            let text = call.language.pick(
+                format!("« {remote_id} » n'est pas un fichier de ce dossier."),
+                format!("\"{remote_id}\" is no file of this folder."),
+            );
+            return Some(Err(KindError::Reject(Failure::new("not-ours", text))));
+        };
+        let done = remove(&self.folder, stem).map_err(|e| self.retry(call.language, e));
+        if done.is_ok() && self.folder.exists() {
+            self.refresh_index(call);
+        }
+        Some(done)
+    }
+}
+
+/// What takes a post's files away; what is gone already counts as gone.
+fn remove(folder: &Path, stem: &str) -> io::Result<()> {
+    // The text file is the proof that the post is there: it goes last.
+    for extension in ["html", "md"] {
+        match fs::remove_file(folder.join(format!("{stem}.{extension}"))) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    match File::open(folder).and_then(|opened| opened.sync_all()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// A post read back from its text file.

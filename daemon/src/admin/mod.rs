@@ -7,6 +7,7 @@ pub mod doctor;
 mod events;
 mod metrics;
 mod openapi;
+mod outbox;
 mod plugins;
 mod reads;
 mod replay;

@@ -6,7 +6,7 @@
 use super::doctor::{self, Wanted};
 use super::shown::{self, instant};
 use super::writes::known_account;
-use super::{Answer, App, Refusal, answer, aside, metrics, unreadable, why};
+use super::{Answer, App, Refusal, answer, aside, metrics, outbox, unreadable, why};
 use crate::domain::{DeliveryId, Json, PostId, RunId, Timestamp, WorkflowName, Zone};
 use crate::instance::{ChannelConfig, Instance, Workflow};
 use crate::store::plugins;
@@ -108,6 +108,7 @@ fn status_of(app: &App) -> Result<Json, Refusal> {
         "posts": counts,
         "needs": {
             "approval": posts(&|row| row.approval == "needed"),
+            "recalls": outbox::in_need(&reader, zone)?,
             "unknown": posts(&|row| row.state == "unknown"),
             "dead": dead,
             "paused": paused,
@@ -320,7 +321,11 @@ pub(super) fn delivery_of(app: &App, id: DeliveryId) -> Result<Json, Refusal> {
     let row = view::delivery(&reader, id).map_err(unreadable)?;
     let row = row.ok_or_else(|| Refusal::missing(format!("There is no delivery {id}. 'beffroi posts' lists the latest.")))?;
     let history = view::delivery_history(&reader, id).map_err(unreadable)?;
-    Ok(shown::delivery_with(&row, &history, zone))
+    let mut whole = shown::delivery_with(&row, &history, zone);
+    if let Some(twin) = outbox::twin(&reader, &row)? {
+        whole["standing_by"] = shown::delivery(&twin, zone);
+    }
+    Ok(whole)
 }
 
 /// `GET /v1/deliveries/{delivery}`

@@ -3,7 +3,7 @@
 //! In: nothing. Out: each route with its words for the reference and its handler.
 //! Never: lets an address exist that is not in the table; the router and the OpenAPI document are both made from it.
 
-use super::{App, events, metrics, openapi, plugins, reads, replay, writes};
+use super::{App, events, metrics, openapi, outbox, plugins, reads, replay, writes};
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, delete, get, post, put};
 use std::sync::Arc;
@@ -141,7 +141,11 @@ pub fn routes() -> Vec<Route> {
             query: &[], body: &[], (JSON, "One object."), reads::delivery),
         route!(post "/v1/deliveries/{delivery}/approve", "Says yes to exactly the content that this seal covers.",
             query: &[],
-            body: &[("seal", "string", "The seal of what the person saw. Required."), BY],
+            body: &[
+                ("seal", "string", "The seal of what the person saw. Required."),
+                ("fallback", "string", "The seal of what stands in for it. Required when something does and needs a yes."),
+                BY,
+            ],
             (JSON, "The delivery."), writes::approve),
         route!(post "/v1/deliveries/{delivery}/again", "Says that a delivery certainly did not go out, and sends it again.",
             query: &[], body: &[BY], (JSON, "The delivery."), writes::again),
@@ -199,9 +203,27 @@ pub fn routes() -> Vec<Route> {
             query: &[],
             body: &[("account", "string", "Only this account."), ("reason", "string", "Why, for whoever looks later.")],
             (JSON, "One object."), writes::freeze),
-        route!(post "/v1/thaw", "Lets sending go on, for all or for one account.",
-            query: &[], body: &[("account", "string", "Only this account.")],
-            (JSON, "\"posts\": what will go out, item by item."), writes::thaw),
+        route!(get "/v1/thaw", "Lists what waits to be sent, and what would become of each if it were let go now.",
+            query: &[("account", "string", "Only to this account.")], body: &[],
+            (JSON, "\"waits\": deliveries, each with \"would\"; \"later\": how many are due later."), outbox::waits),
+        route!(post "/v1/thaw", "Lets sending go on, for all, for one account, or for single deliveries. All of one request or nothing.",
+            query: &[],
+            body: &[
+                ("account", "string", "Only this account."),
+                ("items", "object", "Single deliveries (d12) with \"send\", \"drop\" or \"at:2026-11-23T10:00\"; the rest stays as it is."),
+                ("all", "string", "\"send\" or \"drop\": for whatever else was due by now; then all goes on."),
+                ("yes", "boolean", "A yes that a delivery had holds for its new moment too."),
+                BY,
+            ],
+            (JSON, "\"posts\": what will go out, item by item; \"dropped\" and \"moved\"."), outbox::thaw),
+        route!(post "/v1/deliveries/{delivery}/recall", "Takes a post down that is online, or stops one that is not yet.",
+            query: &[],
+            body: &[
+                ("reason", "string", "Why."),
+                ("done", "boolean", "It was taken down by hand."),
+                BY,
+            ],
+            (JSON, "The delivery; \"recall\" says how that stands."), outbox::recall),
         route!(post "/v1/backup", "Writes a whole copy of the database to a new file, while work goes on.",
             query: &[], body: &[("file", "string", "An absolute path that does not exist yet. Required.")],
             (JSON, "One object."), writes::backup),

@@ -70,7 +70,11 @@ fn planned(effects: &mut Json, zone: Zone) {
 
 /// A delivery.
 pub fn delivery(row: &DeliveryRow, zone: Zone) -> Json {
-    dated(plain(row), &["due", "until", "look_at", "created", "armed_at", "settled_at"], zone)
+    let mut value = dated(plain(row), &["due", "until", "look_at", "created", "armed_at", "settled_at", "swapped_at"], zone);
+    if let Some(recall) = value.get_mut("recall") {
+        date(recall, &["asked_at", "settled_at"], zone);
+    }
+    value
 }
 
 /// A message of the public.

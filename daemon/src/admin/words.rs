@@ -54,6 +54,9 @@ pub fn state(word: &str, language: Language) -> &str {
             "unknown" => "à vérifier",
             "dead" => "abandonné",
             "cancelled" => "annulé",
+            "recalled" => "à retirer",
+            "gone" => "retiré",
+            "impossible" => "resté en ligne",
             other => other,
         },
         match word {
@@ -67,6 +70,9 @@ pub fn state(word: &str, language: Language) -> &str {
             "unknown" => "to be checked",
             "dead" => "given up",
             "cancelled" => "cancelled",
+            "recalled" => "to be taken down",
+            "gone" => "taken down",
+            "impossible" => "still online",
             other => other,
         },
     )
@@ -120,6 +126,15 @@ pub fn happened(text: &str, language: Language) -> String {
     }
     if let Some((by, _)) = text.strip_prefix("approved by ").and_then(|rest| rest.rsplit_once(", sealed to ")) {
         return language.pick(format!("oui de {by}"), format!("yes by {by}"));
+    }
+    if let Some(post) = text.strip_prefix("stands in for ").filter(|rest| !rest.contains([' ', ':'])) {
+        return language.pick(format!("remplace {post} au besoin"), format!("stands in for {post} if need be"));
+    }
+    if let Some(post) = text.strip_suffix(" ended without it") {
+        return language.pick(format!("{post} s'est terminé sans lui"), text.to_owned());
+    }
+    if let Some((by, reason)) = text.strip_prefix("recalled by ").and_then(|rest| rest.split_once(": ")) {
+        return language.pick(format!("rappelé par {by} : {reason}"), text.to_owned());
     }
     match text.strip_prefix("rejected by ").and_then(|rest| rest.split_once(": ")) {
         Some((by, reason)) => language.pick(format!("non de {by} : {reason}"), format!("no by {by}: {reason}")),

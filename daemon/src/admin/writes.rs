@@ -4,7 +4,7 @@
 //! Never: sends anything itself, or says that something is done before it is on disk.
 
 use super::reads::{Asked, accounts_of, asked, delivery_id, delivery_of, run_id, run_of};
-use super::{Answer, App, Phase, Refusal, answer, aside, shown, unreadable};
+use super::{Answer, App, Phase, Refusal, answer, aside, outbox, unreadable};
 use crate::domain::{AccountName, DeliveryId, Json, Language, RunId, Timestamp};
 use crate::kinds::Receipt;
 use crate::problem::perhaps;
@@ -110,7 +110,7 @@ fn set_paused(app: &App, name: &str, reason: Option<String>) -> Result<(), Refus
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-fn language(app: &App) -> Language {
+pub(super) fn language(app: &App) -> Language {
     app.engine.current.get().business.language
 }
 
@@ -136,15 +136,15 @@ fn commit(app: &App, ops: Vec<Op>) -> Result<usize, Refusal> {
 }
 
 /// Commits what was said about a delivery, and shows how it stands then.
-fn settle(app: &App, id: DeliveryId, word: &'static str, op: Op) -> Answer {
+pub(super) fn settle(app: &App, id: DeliveryId, word: &'static str, ops: Vec<Op>) -> Answer {
     let before = delivery_of(app, id)?;
-    commit(app, vec![op])?;
+    commit(app, ops)?;
     let kind = if before["kind"] == "notice" { "notice" } else { "post" };
     app.engine.pulse.tell(kind, id, word, "");
     Ok(answer(&delivery_of(app, id)?))
 }
 
-fn by(name: Option<String>) -> String {
+pub(super) fn by(name: Option<String>) -> String {
     name.map(|n| n.trim().to_owned()).filter(|n| !n.is_empty()).unwrap_or_else(|| "admin".into())
 }
 
@@ -152,14 +152,33 @@ fn by(name: Option<String>) -> String {
 #[serde(deny_unknown_fields)]
 struct ApproveAsked {
     seal: String,
+    fallback: Option<String>,
     by: Option<String>,
 }
 
 /// `POST /v1/deliveries/{delivery}/approve`
 pub(super) async fn approve(State(app): State<Arc<App>>, Path(id): Path<String>, body: Bytes) -> Answer {
     let id = delivery_id(&id)?;
-    let ApproveAsked { seal, by: name } = read(&body)?;
-    aside(&app, move |app| settle(app, id, "approved", Op::Approve { id, seal, by: by(name) })).await
+    let ApproveAsked { seal, fallback, by: name } = read(&body)?;
+    aside(&app, move |app| {
+        let by = by(name);
+        let mut ops = vec![Op::Approve { id, seal, by: by.clone() }];
+        // One yes for both: whoever said it has seen both, or it is none.
+        match (outbox::twin_to_approve(app, id)?, fallback) {
+            (None, None) => {}
+            (Some(twin), Some(seal)) => ops.push(Op::Approve { id: twin, seal, by }),
+            (Some(twin), None) => {
+                return Err(Refusal::conflict(format!(
+                    "{twin} stands in for {id}, and a yes covers both: give the seal of {twin} as \"fallback\" too."
+                )));
+            }
+            (None, Some(_)) => {
+                return Err(Refusal::conflict(format!("Nothing that needs a yes stands in for {id}. See 'beffroi why {id}'.")));
+            }
+        }
+        settle(app, id, "approved", ops)
+    })
+    .await
 }
 
 #[derive(Deserialize)]
@@ -179,7 +198,7 @@ pub(super) async fn again(State(app): State<Arc<App>>, Path(id): Path<String>, b
             format!("{name} a vérifié : ce n'était pas parti, on recommence"),
             format!("{name} looked: it had not gone out, so it is sent again"),
         );
-        settle(app, id, "retrying", answered(id, &["unknown", "dead"], "retrying", reason, app.engine.clock.now(), None))
+        settle(app, id, "retrying", vec![answered(id, &["unknown", "dead"], "retrying", reason, app.engine.clock.now(), None)])
     })
     .await
 }
@@ -200,7 +219,7 @@ pub(super) async fn done(State(app): State<Arc<App>>, Path(id): Path<String>, bo
         let name = by(name);
         let reason = language(app).pick(format!("{name} a vérifié : c'est en ligne"), format!("{name} looked: it is online"));
         let receipt = url.map(|url| Receipt { remote_id: url.clone(), url: Some(url) });
-        settle(app, id, "online", answered(id, &["unknown"], "online", reason, Timestamp::NEVER, receipt))
+        settle(app, id, "online", vec![answered(id, &["unknown"], "online", reason, Timestamp::NEVER, receipt)])
     })
     .await
 }
@@ -249,7 +268,7 @@ pub(super) async fn reject(State(app): State<Arc<App>>, Path(id): Path<String>, 
     let RejectAsked { by: name, reason } = read(&body)?;
     aside(&app, move |app| {
         let reason = reason.unwrap_or_else(|| language(app).pick("refusé", "rejected").into());
-        settle(app, id, "cancelled", Op::Reject { id, by: by(name), reason })
+        settle(app, id, "cancelled", vec![Op::Reject { id, by: by(name), reason }])
     })
     .await
 }
@@ -322,7 +341,7 @@ struct FreezeAsked {
 }
 
 /// Everything that is about to be armed was cleared under the freeze's mark: touching it makes all of that look again.
-fn mark() -> Op {
+pub(super) fn mark() -> Op {
     Op::Mark("freeze".into())
 }
 
@@ -387,53 +406,6 @@ pub(super) fn known_account(app: &App, name: &str) -> Result<(), Refusal> {
     Err(Refusal::missing(format!(
         "There is no account \"{name}\" in the configuration.{near} Write it as it stands under [accounts]."
     )))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ThawAsked {
-    account: Option<String>,
-}
-
-/// `POST /v1/thaw`
-pub(super) async fn thaw(State(app): State<Arc<App>>, body: Bytes) -> Answer {
-    let ThawAsked { account } = read(&body)?;
-    aside(&app, move |app| {
-        let zone = app.engine.current.get().business.zone;
-        let reader = app.engine.store.read().map_err(unreadable)?;
-        let stopped = view::breakers(&reader).map_err(unreadable)?;
-        let (was, op) = match &account {
-            None => (view::freeze(&reader).map_err(unreadable)?, Op::Freeze(None)),
-            Some(name) => {
-                let was = stopped.iter().find(|(stopped, _)| stopped == name).map(|(_, reason)| reason.clone());
-                // An account that left the configuration while it was stopped can still be mended.
-                if was.is_none() {
-                    known_account(app, name)?;
-                }
-                (was, Op::Breaker { account: name.clone(), reason: None })
-            }
-        };
-        let frozen = view::freeze(&reader).map_err(unreadable)?.filter(|_| account.is_some());
-        let rows = view::open_deliveries(&reader, account.as_deref(), 1_000).map_err(unreadable)?;
-        drop(reader);
-        commit(app, vec![op, mark(), Op::Wake { target: account.clone() }])?;
-        app.engine.pulse.tell(
-            if account.is_some() { "account" } else { "freeze" },
-            account.as_deref().unwrap_or("all"),
-            "thawed",
-            "",
-        );
-        let still = |target: &str| stopped.iter().any(|(name, _)| name == target && account.as_deref() != Some(target));
-        let goes: Vec<Json> = rows
-            .iter()
-            .filter(|row| frozen.is_none() && row.approval != "needed" && !still(&row.target))
-            .filter(|row| !matches!(row.state.as_str(), "armed" | "unknown"))
-            .map(|row| shown::delivery(row, zone))
-            .collect();
-        let waits = rows.iter().filter(|row| row.approval == "needed").count();
-        Ok(answer(&json!({ "account": account, "was": was, "frozen": frozen, "posts": goes, "waiting_for_a_yes": waits })))
-    })
-    .await
 }
 
 #[derive(Deserialize)]

@@ -5,6 +5,7 @@
 
 use super::caller::{Caller, address, part, problem_of};
 use super::offline::{document, timetable};
+use super::outbox;
 use super::page::{self, Reader};
 use super::replay;
 use super::{Approve, Command, Next, Run, Said, State, StateAsk};
@@ -61,7 +62,8 @@ pub(super) fn ask(socket: &Path, as_json: bool, command: Command) -> anyhow::Res
             let body = merged(given("account", account), given("reason", reason));
             asking.act("/v1/freeze", &body, page::frozen)
         }
-        Command::Thaw { account } => asking.act("/v1/thaw", &given("account", account), page::thawed),
+        Command::Thaw(thaw) => outbox::thaw(&mut asking, thaw),
+        Command::Recall(recall) => outbox::recall(&mut asking, &recall),
         Command::Cancel { run } => asking.act(&format!("/v1/runs/{}/cancel", part(&run)), &json!({}), page::cancelled),
         Command::Backup { file } => {
             let file = std::path::absolute(file)?;
@@ -84,30 +86,31 @@ pub(super) fn ask(socket: &Path, as_json: bool, command: Command) -> anyhow::Res
     }
 }
 
-fn given(key: &str, value: Option<String>) -> Json {
+pub(super) fn given(key: &str, value: Option<String>) -> Json {
     value.map_or_else(|| json!({}), |value| json!({ key: value }))
 }
 
-fn merged(mut one: Json, other: Json) -> Json {
+pub(super) fn merged(mut one: Json, other: Json) -> Json {
     if let (Some(one), Json::Object(other)) = (one.as_object_mut(), other) {
         one.extend(other);
     }
     one
 }
 
-fn reader(language: Language) -> Reader {
+pub(super) fn reader(language: Language) -> Reader {
     Reader { language, now: SystemClock::new().now() }
 }
 
-struct Asking {
-    caller: Caller,
-    as_json: bool,
+/// One command's conversation with the daemon.
+pub(super) struct Asking {
+    pub(super) caller: Caller,
+    pub(super) as_json: bool,
 }
 
-type Shown = fn(&Json, Reader) -> String;
+pub(super) type Shown = fn(&Json, Reader) -> String;
 
 impl Asking {
-    fn show(&mut self, path: &str, shown: Shown) -> anyhow::Result<Said> {
+    pub(super) fn show(&mut self, path: &str, shown: Shown) -> anyhow::Result<Said> {
         let reply = self.caller.get(path)?;
         if self.as_json {
             return Ok(Said::good(reply.text + "\n"));
@@ -115,7 +118,7 @@ impl Asking {
         Ok(Said::good(shown(&reply.json()?, reader(reply.language))))
     }
 
-    fn act(&mut self, path: &str, body: &Json, shown: Shown) -> anyhow::Result<Said> {
+    pub(super) fn act(&mut self, path: &str, body: &Json, shown: Shown) -> anyhow::Result<Said> {
         let reply = self.caller.post(path, body)?;
         if self.as_json {
             return Ok(Said::good(reply.text + "\n"));
@@ -162,7 +165,7 @@ impl Asking {
     }
 
     /// The deliveries that an identifier means.
-    fn meant(&mut self, id: &str) -> anyhow::Result<(Vec<Json>, Language)> {
+    pub(super) fn meant(&mut self, id: &str) -> anyhow::Result<(Vec<Json>, Language)> {
         if id.starts_with('p')
             && let Some(post) = PostId::parse(id)
         {
@@ -193,15 +196,20 @@ impl Asking {
             let (deliveries, language) = self.meant(id)?;
             // One that was named itself is sent even when it cannot be answered: the daemon says why.
             let whole = deliveries.len() > 1;
-            let chosen: Vec<&Json> = deliveries.iter().filter(|d| !whole || answerable(d)).collect();
+            let chosen: Vec<&Json> = deliveries.iter().filter(|d| !whole || answerable(d) && !page::stands_by(d)).collect();
             if chosen.is_empty() {
                 bail!("{}", page::nothing_to_answer(id, language));
             }
             for delivery in chosen {
                 let number = delivery["id"].as_str().unwrap_or_default();
                 let mut body = json!({ "by": approve.by });
+                // With what stands in for it, which the same yes covers.
+                let delivery = &self.caller.get(&format!("/v1/deliveries/{}", part(number)))?.json()?;
                 if verb == "approve" {
                     body["seal"] = delivery["seal"].clone();
+                    if delivery["standing_by"]["approval"] == "needed" {
+                        body["fallback"] = delivery["standing_by"]["seal"].clone();
+                    }
                 }
                 if let Some(url) = &approve.url {
                     body["url"] = json!(url);
@@ -235,7 +243,8 @@ impl Asking {
             let (deliveries, language) = self.meant(id)?;
             let whole = deliveries.len() > 1;
             let open = |d: &Json| ["held", "due", "preparing", "retrying", "dead"].iter().any(|state| d["state"] == *state);
-            let chosen: Vec<&Json> = deliveries.iter().filter(|d| !whole || open(d)).collect();
+            // What stands in for a post ends with it.
+            let chosen: Vec<&Json> = deliveries.iter().filter(|d| !whole || open(d) && !page::stands_by(d)).collect();
             if chosen.is_empty() {
                 bail!("{}", page::nothing_to_answer(id, language));
             }

@@ -8,6 +8,7 @@ pub mod caller;
 mod demo;
 mod doctor;
 mod offline;
+mod outbox;
 mod page;
 mod plugin_dev;
 mod plugin_watch;
@@ -15,6 +16,7 @@ mod plugins;
 mod replay;
 
 pub use doctor::{Doctor, Since};
+pub use outbox::{Recall, Thaw};
 pub use plugins::{Allow, Plugin, PluginAsk};
 pub use replay::{Bundle, Replay};
 
@@ -201,11 +203,10 @@ pub enum Command {
         #[arg(long)]
         reason: Option<String>,
     },
-    /// Lets sending go on, and says what will go out
-    Thaw {
-        /// Only this account
-        account: Option<String>,
-    },
+    /// Lets sending go on, all of it or post by post, and says what will go out
+    Thaw(outbox::Thaw),
+    /// Takes posts down that are online, and stops those that are not yet
+    Recall(outbox::Recall),
     /// Asks a run to stop
     Cancel {
         /// The run, such as r12
@@ -495,6 +496,9 @@ mod tests {
             "doctor --since lately",
             "state set a",
             "state set a word",
+            "recall",
+            "thaw --all maybe",
+            "thaw --list --all send",
             "launch",
         ] {
             let error = parse(line).expect_err(line);

@@ -20,15 +20,15 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    fn pick<T>(self, fr: T, en: T) -> T {
+    pub(super) fn pick<T>(self, fr: T, en: T) -> T {
         self.language.pick(fr, en)
     }
 
-    fn when(self, at: &Json) -> String {
+    pub(super) fn when(self, at: &Json) -> String {
         at.as_str().map(|text| moment_of(text, self.now, self.language)).unwrap_or_default()
     }
 
-    fn set(self, text: impl AsRef<str>) -> String {
+    pub(super) fn set(self, text: impl AsRef<str>) -> String {
         typeset(text.as_ref(), self.language)
     }
 
@@ -42,11 +42,11 @@ impl Reader {
     }
 }
 
-fn text<'a>(json: &'a Json, key: &str) -> &'a str {
+pub(super) fn text<'a>(json: &'a Json, key: &str) -> &'a str {
     json[key].as_str().unwrap_or_default()
 }
 
-fn list<'a>(json: &'a Json, key: &str) -> &'a [Json] {
+pub(super) fn list<'a>(json: &'a Json, key: &str) -> &'a [Json] {
     json[key].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
@@ -62,7 +62,7 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = 
 }
 
 /// What a delivery says, whatever it is.
-fn content(delivery: &Json) -> &str {
+pub(super) fn content(delivery: &Json) -> &str {
     let content = &delivery["content"];
     content["text"].as_str().filter(|_| delivery["kind"] != "notice").or(content["title"].as_str()).unwrap_or_default()
 }
@@ -180,6 +180,14 @@ fn needs(needs: &Json, to: Reader) -> String {
         let (id, reason) = (text(post, "id"), first_words(text(post, "reason"), 90));
         let line = to.pick(format!("{id} est abandonné : {reason}"), format!("{id} was given up: {reason}"));
         lines.push((line, format!("beffroi approve {id} --again | beffroi reject {id}")));
+    }
+    for post in list(needs, "recalls") {
+        let (id, account, note) = (text(post, "id"), text(post, "target"), first_words(text(&post["recall"], "note"), 90));
+        let line = to.pick(
+            format!("{id} est encore en ligne sur {account} : {note}"),
+            format!("{id} is still online on {account}: {note}"),
+        );
+        lines.push((line, format!("beffroi recall {id} --done | beffroi recall {id}")));
     }
     for feed in list(needs, "feeds") {
         let (name, error) = (text(feed, "feed"), text(feed, "error"));
@@ -324,6 +332,10 @@ fn effects(effects: &Json, to: Reader) -> Vec<String> {
                 format!("message pour {account}, {when}{yes} : {words}"),
                 format!("post for {account}, {when}{yes}: {words}"),
             ));
+            if !delivery["fallback"].is_null() {
+                let words = to.quoted(text(&delivery["fallback"]["content"], "text"), 60);
+                lines.push(to.pick(format!("  à défaut : {words}"), format!("  failing that: {words}")));
+            }
         }
     }
     for notice in list(effects, "notices") {
@@ -396,16 +408,41 @@ pub(super) fn posts(all: &Json, to: Reader) -> String {
     )
 }
 
+/// Whether it only waits to stand in for another one.
+pub(super) fn stands_by(d: &Json) -> bool {
+    !d["stands_in_for"].is_null() && d["swapped_at"].is_null()
+}
+
+/// Its state, and what became of it when it was called back.
+fn state_of(d: &Json, to: Reader) -> String {
+    let state = words::state(text(d, "state"), to.language);
+    let recall = &d["recall"];
+    match recall["state"].as_str().filter(|_| d["state"] == "online") {
+        None => state.to_owned(),
+        Some("gone") => {
+            let at = to.when(&recall["settled_at"]);
+            to.pick(format!("{state}, retiré {at}"), format!("{state}, taken down {at}"))
+        }
+        Some("impossible") => to.pick(format!("{state}, non retiré"), format!("{state}, not taken down")),
+        Some(_) => to.pick(format!("{state}, à retirer"), format!("{state}, to be taken down")),
+    }
+}
+
 fn post_row(d: &Json, to: Reader) -> [String; 6] {
     let when = if d["settled_at"].is_null() { &d["due"] } else { &d["settled_at"] };
+    let recall = text(&d["recall"], "note");
     [
         text(d, "id").to_owned(),
         text(d, "target").to_owned(),
         to.when(when),
-        words::state(text(d, "state"), to.language).to_owned(),
+        state_of(d, to),
         first_words(content(d), 40),
         // Where it can be seen is too long for a table; 'why' says it.
-        if d["state"] == "online" { String::new() } else { first_words(text(d, "reason"), 60) },
+        if d["state"] == "online" {
+            if d["recall"]["state"] == "gone" { String::new() } else { first_words(recall, 60) }
+        } else {
+            first_words(&to.set(words::happened(text(d, "reason"), to.language)), 60)
+        },
     ]
 }
 
@@ -532,47 +569,6 @@ pub(super) fn frozen(answer: &Json, to: Reader) -> String {
     })
 }
 
-/// `beffroi thaw`
-pub(super) fn thawed(answer: &Json, to: Reader) -> String {
-    let account = answer["account"].as_str();
-    let mut out = match (account, answer["was"].is_null()) {
-        (None, true) => to.pick("Rien n'était gelé.\n", "Nothing was frozen.\n").to_owned(),
-        (None, false) => to.pick("Les envois reprennent.\n", "Sending goes on.\n").to_owned(),
-        (Some(name), true) => {
-            to.pick(format!("Le compte {name} n'était pas bloqué.\n"), format!("The account {name} was not stopped.\n"))
-        }
-        (Some(name), false) => to.pick(format!("Le compte {name} est débloqué.\n"), format!("The account {name} goes on.\n")),
-    };
-    if let Some(reason) = answer["frozen"].as_str() {
-        out.push_str(&to.set(to.pick(
-            format!("Mais tout est encore gelé ({reason}). Pour tout reprendre : beffroi thaw\n"),
-            format!("But everything is still frozen ({reason}). To let all go on: beffroi thaw\n"),
-        )));
-        return out;
-    }
-    let posts = list(answer, "posts");
-    if posts.is_empty() {
-        out.push_str(to.pick("Rien n'attend d'être envoyé.\n", "Nothing waits to be sent.\n"));
-    } else {
-        out.push_str(&to.set(to.pick(
-            "Partiront, chacun à son heure et selon les règles de son compte :\n",
-            "These will go out, each at its time and by the rules of its account:\n",
-        )));
-        let rows = posts
-            .iter()
-            .map(|d| [text(d, "id").to_owned(), text(d, "target").to_owned(), to.when(&d["due"]), first_words(content(d), 50)]);
-        out.push_str(&table(to.pick(["Nº", "Compte", "Quand", "Texte"], ["No.", "Account", "When", "Text"]), rows));
-    }
-    if let Some(count) = answer["waiting_for_a_yes"].as_i64().filter(|n| *n > 0) {
-        let (fr, en) = (
-            show::counted(count, "message attend encore votre accord.", "messages attendent encore votre accord.", to.language),
-            show::counted(count, "post still waits for your yes.", "posts still wait for your yes.", to.language),
-        );
-        out.push_str(&format!("{}\n", to.pick(fr, en)));
-    }
-    out
-}
-
 /// `beffroi cancel`
 pub(super) fn cancelled(answer: &Json, to: Reader) -> String {
     let run = text(answer, "run");
@@ -633,8 +629,26 @@ pub(super) fn answered(delivery: &Json, verb: &str, to: Reader) -> String {
             format!("{id} is rejected and will not go out on {account}:"),
         ),
     };
-    let body = content(delivery).lines().map(|line| format!("  │ {line}\n")).collect::<String>();
-    let mut out = format!("{}\n{body}", to.set(head));
+    let mut out = format!("{}\n{}", to.set(head), whole_content(delivery));
+    let twin = &delivery["standing_by"];
+    if !twin.is_null() && matches!(verb, "approve" | "reject") {
+        let id = text(twin, "id");
+        let line = match verb {
+            "approve" => to.pick(
+                format!("Approuvé aussi, à sa place si une condition ne tient pas ({id}) :"),
+                format!("Approved too, in its place if a condition does not hold ({id}):"),
+            ),
+            _ => to
+                .pick(format!("Avec lui, ce qui devait le remplacer ({id}) :"), format!("With it, what stood in for it ({id}):")),
+        };
+        let _ = write!(out, "{}\n{}", to.set(line), whole_content(twin));
+    }
+    out
+}
+
+/// Everything that a delivery would show to the public.
+pub(super) fn whole_content(delivery: &Json) -> String {
+    let mut out = content(delivery).lines().map(|line| format!("  │ {line}\n")).collect::<String>();
     let content = &delivery["content"];
     if let Some(link) = content["link"].as_str() {
         let _ = writeln!(out, "  │ → {link}");

@@ -104,6 +104,10 @@ fn quoted(text: &str, voice: Voice) -> String {
     voice.pick(format!("« {cut} »"), format!("“{cut}”"))
 }
 
+fn quoted_if(text: &str, voice: Voice) -> String {
+    if text.is_empty() { String::new() } else { quoted_whole(text, voice) }
+}
+
 fn plain(value: &Json) -> String {
     match value {
         Json::Null => String::new(),
@@ -143,7 +147,7 @@ fn posts(effects: &Json, voice: Voice) -> Vec<Planned> {
                 ("thème", "theme", plain(&post["theme"])),
                 ("campagne", "campaign", plain(&post["campaign"])),
                 ("conditions", "guards", plain(&post["guards"])),
-                ("solution de repli", "fallback", post.get("fallback").map(plain).unwrap_or_default()),
+                ("à défaut", "else", quoted_if(text(&delivery["fallback"]["content"]["text"]), voice)),
             ];
             let key = if once.is_empty() { format!("{account} {}", delivery["at"]) } else { format!("{account} {once}") };
             all.push(Planned { key, kin: format!("post {account}"), says, parts });

@@ -6,6 +6,7 @@
 use crate::craft::show;
 use crate::domain::{Language, Timestamp, Zone};
 use crate::instance::Account;
+use crate::store::outbox::Sent;
 use chrono::Timelike;
 use std::time::Duration;
 
@@ -40,22 +41,58 @@ pub fn opens_at(account: &Account, now: Timestamp, zone: Zone) -> Option<Timesta
     Some(minutes.into_iter().find(|at| open(*at)).unwrap_or(Timestamp::NEVER))
 }
 
+/// Later than this after its moment, a post is late: it leaves with others that are late, and they leave one by one.
+pub(super) const LATE: Duration = Duration::from_secs(5 * 60);
+/// The distance between two late posts where the account's own spacing is shorter than [`LATE`].
+const DRIP: Duration = Duration::from_secs(15 * 60);
+
+/// What happened on an account lately, besides the post in question.
+#[derive(Debug, Default)]
+pub(super) struct Lately {
+    /// Posts that were sent, newest first.
+    pub(super) sent: Vec<Sent>,
+    /// When posts were due that were sent or only wait for their turn.
+    pub(super) due_then: Vec<Timestamp>,
+}
+
+/// Whether a post that was due then is late now.
+pub(super) fn late(due: Timestamp, now: Timestamp) -> bool {
+    now.since(due) > LATE
+}
+
+/// The distance between two late posts: what the owner set, where that keeps them apart at all.
+pub(super) fn drip(account: &Account) -> Duration {
+    if account.ceilings.spacing >= LATE { account.ceilings.spacing } else { DRIP }
+}
+
 /// Spacing lets posts drip; a count that is reached means something runs wild, and needs a person.
 ///
-/// `armed` holds when other posts were sent, newest first. Those before `mended` do not count towards a ceiling: a person has
-/// seen them and let the account go on.
+/// What came before `mended` does not count towards a ceiling: a person has seen it and let the account go on. A backlog is
+/// nothing wild: what is late waits where others would trip, and those trip only when too many were due in that time, not when
+/// too many of those that were due before left in it.
 pub(super) fn ceilings(
     account: &Account,
-    armed: &[Timestamp],
+    Lately { sent, due_then }: &Lately,
+    due: Timestamp,
     mended: Timestamp,
     now: Timestamp,
     language: Language,
 ) -> Option<Limit> {
     let limits = &account.ceilings;
-    if let Some(free) = armed.first().map(|last| last.plus(limits.spacing)).filter(|free| *free > now) {
+    if let Some(free) = sent.first().map(|last| last.at.plus(limits.spacing)).filter(|free| *free > now) {
         let text = language.pick(
             format!("laisse {} entre deux messages", show::span(limits.spacing, language)),
             format!("keeps {} between two posts", show::span(limits.spacing, language)),
+        );
+        return Some(Limit::Until(free, text));
+    }
+    let is_late = late(due, now);
+    // What certainly did not get out, such as a try while the network was down, holds nothing up.
+    let last_late = sent.iter().find(|other| other.out && late(other.due, other.at));
+    if let Some(free) = last_late.map(|last| last.at.plus(drip(account))).filter(|free| is_late && *free > now) {
+        let text = language.pick(
+            format!("laisse {} entre deux messages en retard", show::span(drip(account), language)),
+            format!("keeps {} between two late posts", show::span(drip(account), language)),
         );
         return Some(Limit::Until(free, text));
     }
@@ -64,15 +101,26 @@ pub(super) fn ceilings(
         (limits.per_hour, HOUR, "heure", "hour"),
         (limits.per_day, DAY, "jour", "day"),
     ] {
-        let Some(most) = most else { continue };
+        let Some(most) = most.and_then(|most| usize::try_from(most).ok()) else { continue };
         let from = now.minus(span);
-        let count = armed.iter().filter(|at| **at > from && **at >= mended).count();
-        if count >= usize::try_from(most).unwrap_or(usize::MAX) {
+        let counted: Vec<&Sent> = sent.iter().filter(|other| other.at > from && other.at >= mended).collect();
+        if counted.len() < most {
+            continue;
+        }
+        let were_due = due_then.iter().filter(|then| **then > from && **then >= mended).count();
+        if !is_late && were_due >= most {
             return Some(Limit::Trip(language.pick(
                 format!("le plafond de {most} par {fr} est atteint"),
                 format!("the ceiling of {most} per {en} is reached"),
             )));
         }
+        // Free again when so many have left the span that one fits. Without a single post allowed, never.
+        let free = most.checked_sub(1).and_then(|nth| counted.get(nth)).map_or(Timestamp::NEVER, |other| other.at.plus(span));
+        let text = language.pick(
+            format!("rattrapage : reste sous le plafond de {most} par {fr}"),
+            format!("catching up: keeps below the ceiling of {most} per {en}"),
+        );
+        return Some(Limit::Until(free, text));
     }
     None
 }
@@ -121,22 +169,69 @@ mod tests {
         assert_eq!(opens(&[(130, 170)], "2026-03-29T01:00:00+01:00").unwrap(), "2026-03-30T02:10:00+02:00");
     }
 
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::from_millis(minute * 60_000)
+    }
+
+    fn lately(sent: &[Sent]) -> Lately {
+        Lately { sent: sent.to_vec(), due_then: sent.iter().map(|other| other.due).collect() }
+    }
+
+    /// Sent when it was due.
+    fn sent(minute: i64) -> Sent {
+        Sent { at: at(minute), due: at(minute), out: true }
+    }
+
+    /// Sent long after it was due.
+    fn sent_late(minute: i64) -> Sent {
+        Sent { due: at(0), ..sent(minute) }
+    }
+
     #[test]
     fn a_ceiling_counts_only_what_came_after_somebody_mended_it() {
         let ceilings_of = |per_hour, spacing| Ceilings { per_hour: Some(per_hour), spacing, ..Ceilings::default() };
-        let at = |minute: i64| Timestamp::from_millis(minute * 60_000);
         let strict = account(&[], ceilings_of(2, Duration::ZERO));
-        let said = |armed: &[Timestamp], mended| ceilings(&strict, armed, mended, at(100), Language::En);
-        assert_eq!(said(&[at(90)], at(0)), None);
-        assert_eq!(said(&[at(90), at(40)], at(0)), None, "the older one is more than an hour ago");
-        assert_eq!(said(&[at(90), at(41)], at(0)), Some(Limit::Trip("the ceiling of 2 per hour is reached".into())));
-        assert_eq!(said(&[at(90), at(41)], at(91)), None, "thawed after the last one");
+        let said = |sent: &[Sent], mended| ceilings(&strict, &lately(sent), at(100), mended, at(100), Language::En);
+        assert_eq!(said(&[sent(90)], at(0)), None);
+        assert_eq!(said(&[sent(90), sent(40)], at(0)), None, "the older one is more than an hour ago");
+        assert_eq!(said(&[sent(90), sent(41)], at(0)), Some(Limit::Trip("the ceiling of 2 per hour is reached".into())));
+        assert_eq!(said(&[sent(90), sent(41)], at(91)), None, "thawed after the last one");
         let spaced = account(&[], ceilings_of(1, Duration::from_secs(600)));
         assert_eq!(
-            ceilings(&spaced, &[at(95)], at(0), at(100), Language::En),
+            ceilings(&spaced, &lately(&[sent(95)]), at(100), at(0), at(100), Language::En),
             Some(Limit::Until(at(105), "keeps 10\u{a0}min between two posts".into())),
             "spacing comes first: it needs nobody"
         );
+    }
+
+    #[test]
+    fn what_is_late_drips_and_trips_nothing() {
+        let limits = Ceilings { per_hour: Some(3), ..Ceilings::default() };
+        let said =
+            |sent: &[Sent], due: i64| ceilings(&account(&[], limits), &lately(sent), at(due), at(0), at(100), Language::En);
+        let wait = |minute, text: &str| Some(Limit::Until(at(minute), text.into()));
+        assert_eq!(said(&[sent_late(90)], 20), wait(105, "keeps 15\u{a0}min between two late posts"));
+        assert_eq!(said(&[sent_late(90)], 96), None, "what is on time is not slowed");
+        assert_eq!(said(&[sent(99)], 20), None, "and slows nobody");
+        assert_eq!(said(&[Sent { out: false, ..sent_late(99) }], 20), None, "a try that came to nothing neither");
+        let full = [sent_late(80), sent_late(65), sent_late(50)];
+        assert_eq!(said(&full, 20), wait(110, "catching up: keeps below the ceiling of 3 per hour"));
+        assert_eq!(
+            said(&full, 100),
+            wait(110, "catching up: keeps below the ceiling of 3 per hour"),
+            "a backlog is nothing wild"
+        );
+        assert!(matches!(said(&[sent(99), sent(98), sent(97)], 100), Some(Limit::Trip(_))));
+        assert!(matches!(said(&[sent(79), sent(78), sent(77)], 20), Some(Limit::Until(..))));
+        let spaced = account(&[], Ceilings { spacing: Duration::from_secs(1_800), ..limits });
+        let said = ceilings(&spaced, &lately(&[sent_late(60)]), at(20), at(0), at(100), Language::En);
+        assert_eq!(said, None, "half an hour has passed");
+        assert_eq!(drip(&spaced), Duration::from_secs(1_800));
+        // A loop that plans without end behind a backlog is still found: by what it plans, not by what gets out.
+        let wild = Lately { sent: full.to_vec(), due_then: vec![at(97), at(98), at(99)] };
+        let said = |mended| ceilings(&account(&[], limits), &wild, at(100), mended, at(100), Language::En);
+        assert!(matches!(said(at(0)), Some(Limit::Trip(_))));
+        assert!(said(at(98)).is_none(), "mended after most of it");
     }
 
     proptest! {

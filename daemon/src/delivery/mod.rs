@@ -4,10 +4,14 @@
 //! Never: sends what is not armed on disk, arms what lacks the yes it needs, or sends again while it is unknown whether the
 //! first time took effect.
 
+mod forecast;
 mod guards;
+mod handover;
 mod limits;
+mod recall;
 mod sending;
 
+pub use forecast::{Fate, forecast};
 pub use limits::opens_at;
 
 use crate::adapters::{Adapters, Stock};
@@ -19,9 +23,11 @@ use crate::instance::{Account, Approval, Current, Instance};
 use crate::kinds::{Call, Channel, Finding, Keep, KindError, Notice, Notifier, Outcome, Outgoing};
 use crate::network::Network;
 use crate::pulse::Pulse;
+use crate::store::outbox::{self, OutboxOp};
 use crate::store::view::{self, DeliveryRow, Look};
 use crate::store::{Change, CommitError, DeliveryMove, Op, Store};
-use limits::Limit;
+use handover::Matter;
+use limits::{Lately, Limit};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -126,6 +132,8 @@ enum Next {
     Trip(String),
     /// Wait for a yes that was not needed when it was planned.
     AskYes(String),
+    /// A condition does not hold: what stands in for it takes its place.
+    Swap(String),
 }
 
 /// Content that may be sent: made by [`Outbox::clear_post`] and [`Outbox::clear_notice`] only, which check the seal.
@@ -182,9 +190,10 @@ impl Outbox {
     /// When the store cannot be read or written; the next turn tries again.
     pub fn turn(&self) -> Result<Turn, CommitError> {
         let now = self.clock.now();
+        // What is to come down comes first: it is seen by more people every minute.
+        let mut looked = self.take_down(now)?;
         let looks = view::looks(&*self.store.read()?, now)?;
         let wanted = self.without_rests(looks, now);
-        let mut looked = 0;
         for look in wanted {
             let Some(_lane) = self.lane(&look.target) else { continue };
             // Another thread may have served it between the look and the lane.
@@ -198,7 +207,7 @@ impl Outbox {
                 Err(CommitError::Refused(rule)) => self.park(Work::new(row), &rule)?,
                 Err(error) => return Err(error),
             }
-            if looked == LOOKS {
+            if looked >= LOOKS {
                 break;
             }
         }
@@ -206,8 +215,9 @@ impl Outbox {
             return Ok(Turn::Did);
         }
         let rested = self.rests.lock().unwrap_or_else(PoisonError::into_inner).values().map(|r| r.until).min();
-        let next = view::next_look(&*self.store.read()?, now)?;
-        Ok(Turn::Idle([rested, next].into_iter().flatten().min().map(|at| at.max(now.plus(Duration::from_millis(1))))))
+        let reader = self.store.read()?;
+        let (next, recall) = (view::next_look(&reader, now)?, outbox::next_recall(&reader, now)?);
+        Ok(Turn::Idle([rested, next, recall].into_iter().flatten().min().map(|at| at.max(now.plus(Duration::from_millis(1))))))
     }
 
     /// Leaves out what rests, and forgets rests that are over.
@@ -237,8 +247,11 @@ impl Outbox {
     /// When the store cannot be read.
     pub fn at_rest(&self) -> Result<bool, CommitError> {
         let now = self.clock.now();
-        let waiting = self.without_rests(view::looks(&*self.store.read()?, now)?, now);
-        Ok(waiting.is_empty() && self.busy.lock().unwrap_or_else(PoisonError::into_inner).is_empty())
+        let reader = self.store.read()?;
+        let waiting = self.without_rests(view::looks(&reader, now)?, now);
+        let rests = waiting.is_empty() && outbox::recalls_due(&reader, now)?.is_empty();
+        drop(reader);
+        Ok(rests && self.busy.lock().unwrap_or_else(PoisonError::into_inner).is_empty())
     }
 
     /// Puts the next look off in memory only.
@@ -275,17 +288,57 @@ impl Outbox {
         if matches!(row.state.as_str(), "armed" | "unknown") {
             return self.settle_unknown(&row, &instance, now);
         }
+        if let Some(recall) = &row.recall {
+            // It was called back while nobody knew whether it was out, and it was not.
+            let text = self.recalled_before(recall, instance.business.language);
+            return self.step(&row, "cancelled", text, Timestamp::NEVER, |_| {});
+        }
         match self.look(&row, &instance, now)? {
             Next::Send(cleared) => self.send(row, &instance, &cleared, now),
             Next::Wait(state, reason, until) => self.wait(&row, state, reason, until),
             Next::End(state, reason) => self.step(&row, state, reason, Timestamp::NEVER, |_| {}),
             Next::Trip(reason) => self.trip(&row, &reason, instance.business.language),
             Next::AskYes(reason) => {
-                // Asked before any adapter is: there is nothing to remember.
-                self.store.commit(Change::new(now, vec![Op::AskYes { id: row.id, reason: reason.clone() }]))?;
+                // Asked before any adapter is: there is nothing to remember. A yes covers what stands in for it too.
+                let ask = |id| Op::AskYes { id, reason: reason.clone() };
+                let mut ops = vec![ask(row.id)];
+                ops.extend(self.standing_by(&row)?.filter(|twin| twin.approval == "none").map(|twin| ask(twin.id)));
+                self.store.commit(Change::new(now, ops))?;
                 self.told(&row, "held", &reason);
                 Ok(())
             }
+            Next::Swap(obstacle) => self.swap(row, &obstacle, instance.business.language, now),
+        }
+    }
+
+    /// What waits to stand in for this delivery.
+    fn standing_by(&self, row: &DeliveryRow) -> Result<Option<DeliveryRow>, CommitError> {
+        let Some(id) = row.fallback else { return Ok(None) };
+        Ok(view::delivery(&*self.store.read()?, id)?.filter(|twin| twin.stands_by() && twin.state == "held"))
+    }
+
+    /// Puts what stands in for a delivery in its place, in one change, and looks at that at once: its place in the order of the
+    /// account is that of the delivery.
+    fn swap(&self, row: Work, obstacle: &str, language: Language, now: Timestamp) -> Result<(), CommitError> {
+        let Some(twin) = self.standing_by(&row)? else {
+            let text = language.pick(
+                format!("{obstacle} ; plus rien ne peut le remplacer"),
+                format!("{obstacle}; nothing can stand in for it any more"),
+            );
+            return self.step(&row, "cancelled", text, Timestamp::NEVER, |_| {});
+        };
+        let text =
+            language.pick(format!("{obstacle} ; {} le remplace", twin.id), format!("{obstacle}; {} stands in for it", twin.id));
+        let reason = language.pick(format!("remplace {} : {obstacle}", row.id), format!("stands in for {}: {obstacle}", row.id));
+        let step = Box::new(self.new_move(&row, "cancelled", text.clone(), Timestamp::NEVER));
+        let swap = OutboxOp::Swap { step, fallback: twin.id, reason: reason.clone() };
+        self.store.commit(Change::new(self.clock.now(), vec![Op::Outbox(swap)]))?;
+        self.told(&row, "cancelled", &text);
+        self.told(&twin, "held", &reason);
+        drop(row);
+        match view::delivery(&*self.store.read()?, twin.id)? {
+            Some(twin) => self.serve(twin, now),
+            None => Ok(()),
         }
     }
 
@@ -323,6 +376,13 @@ impl Outbox {
             );
             return Ok(Next::End("cancelled", text));
         }
+        if let Some(post) = row.stands_in_for.filter(|_| row.stands_by()) {
+            let text = language.pick(
+                format!("remplace {post} si une condition ne tient pas"),
+                format!("stands in for {post} if a condition does not hold"),
+            );
+            return Ok(Next::Wait("held", text, Timestamp::NEVER));
+        }
         // Before its time comes too: who is asked early can answer early.
         let ask = language.pick("attend votre accord", "waits for a yes");
         if row.approval == "needed" {
@@ -333,7 +393,8 @@ impl Outbox {
         }
         let reader = self.store.read()?;
         let freeze = view::mark(&reader, "freeze")?;
-        if let Some(reason) = view::freeze(&reader)? {
+        let (through_freeze, through_stop) = outbox::let_through(&reader, row.id)?;
+        if let Some(reason) = view::freeze(&reader)?.filter(|_| !through_freeze) {
             return Ok(Next::Wait(
                 "held",
                 language.pick(format!("tout est gelé : {reason}"), format!("everything is frozen: {reason}")),
@@ -348,6 +409,8 @@ impl Outbox {
         };
         let breaker = view::breaker(&reader, &row.target)?;
         let mended = match breaker {
+            // What one post that a person let through does, is counted from when the account was stopped.
+            Some((Some(_), since)) if through_stop => since,
             Some((Some(reason), _)) => {
                 let text = language.pick(format!("le compte est bloqué : {reason}"), format!("the account is stopped: {reason}"));
                 return Ok(Next::Wait("held", text, Timestamp::NEVER));
@@ -359,8 +422,12 @@ impl Outbox {
             return Ok(Next::AskYes(ask.into()));
         }
         // What is untrue is said before what is only too early, and this look is the one that sends: nothing comes between.
-        if let Some(next) = self.guarded(row, instance, now, moment) {
-            return Ok(next);
+        let mut swap = None;
+        match self.guarded(row, instance, now, moment) {
+            // Not before nothing else stands in its way: by then the condition may hold again.
+            Some(Next::Swap(obstacle)) => swap = Some(obstacle),
+            Some(next) => return Ok(next),
+            None => {}
         }
         if let Some(opens) = opens_at(account, now, zone) {
             let text = language.pick(
@@ -376,12 +443,17 @@ impl Outbox {
             let soon = now.plus(Duration::from_secs(2));
             return Ok(Next::Wait("due", text.into(), next.min(now.plus(Duration::from_secs(30))).max(soon)));
         }
-        let armed = view::armed_since(&reader, &row.target, now.minus(limits::DAY.max(account.ceilings.spacing)), row.id)?;
-        match limits::ceilings(account, &armed, mended, now, language) {
+        let since = now.minus(limits::DAY.max(account.ceilings.spacing));
+        let sent = outbox::sent_since(&reader, &row.target, since, row.id)?;
+        let lately = Lately { due_then: outbox::due_since(&reader, &row.target, since, now, row.id)?, sent };
+        match limits::ceilings(account, &lately, row.due, mended, now, language) {
             // Without the moment, which moves with every post that leaves: the sentence stays, and waiting writes nothing.
             Some(Limit::Until(free, text)) => return Ok(Next::Wait("held", text, free)),
             Some(Limit::Trip(text)) => return Ok(Next::Trip(text)),
             None => {}
+        }
+        if let Some(obstacle) = swap {
+            return Ok(Next::Swap(obstacle));
         }
         Ok(self.clear_post(row, instance, account, freeze))
     }
@@ -402,6 +474,7 @@ impl Outbox {
         Some(match guards.on_fail {
             OnFail::Hold => Next::Wait("held", obstacle, now.plus(GUARD_REST)),
             OnFail::Drop => Next::End("cancelled", obstacle),
+            OnFail::Swap => Next::Swap(obstacle),
         })
     }
 
@@ -491,7 +564,12 @@ impl Outbox {
         let mut step = self.new_move(row, to, reason, self.bounded(row, to, look_at));
         more(&mut step);
         let tell = step.tell.then(|| step.reason.clone());
-        self.store.commit(Change::new(self.clock.now(), vec![Op::Move(Box::new(step))]))?;
+        let now = self.clock.now();
+        // Nobody looks at it again by itself: who is to do so is told in the same change.
+        let letters = if to == "dead" { self.letters(row, Matter::Dead, &step.reason, now)? } else { Vec::new() };
+        let mut ops = vec![Op::Move(Box::new(step))];
+        ops.extend(letters);
+        self.store.commit(Change::new(now, ops))?;
         if let Some(reason) = tell {
             self.told(row, to, &reason);
         }

@@ -3,6 +3,7 @@
 //! In: content that was cleared for sending, or a delivery whose outcome is unknown. Out: the next state, with the reason.
 //! Never: publishes what is not armed on disk, or again while it is unknown whether the first time took effect.
 
+use super::handover::Matter;
 use super::{Cleared, Content, Outbox, SHORTEST_WAIT, Work, gone};
 use crate::craft::show;
 use crate::domain::{Language, Timestamp};
@@ -13,9 +14,9 @@ use crate::store::{Change, CommitError, DeliveryMove, MarkRead, Op};
 use std::time::Duration;
 
 /// Tries before a delivery that meets a defect, or whose answer is lost each time, waits for a person.
-const TRIES: u32 = 8;
+pub(super) const TRIES: u32 = 8;
 /// Tries while only the road is blocked: about a day, so that a night without network costs nothing.
-const PATIENT_TRIES: u32 = 30;
+pub(super) const PATIENT_TRIES: u32 = 30;
 /// The first wait between two tries; doubled each time.
 const FIRST_WAIT: Duration = Duration::from_secs(30);
 /// The longest wait between two tries.
@@ -26,14 +27,23 @@ const ANSWER_IN: Duration = Duration::from_secs(60);
 const LOOK_BACK: Duration = Duration::from_secs(5);
 /// For this long a read-back that cannot tell is repeated by itself; from then on only a person, or a reload, asks again.
 const LOOK_BACK_FOR: Duration = Duration::from_secs(86_400);
+/// From then on an answer that does not come is told to the people.
+const HAND_OVER_AFTER: Duration = LOOK_BACK_FOR;
+/// The same for a network that answers, and cannot tell.
+const UNSURE_FOR: Duration = Duration::from_secs(3_600);
 /// A preparation that has not moved is asked again after this long at the earliest.
 const NO_PROGRESS: Duration = Duration::from_secs(5);
 /// Steps of preparation in one turn, so that one large upload does not hold up the others.
 const PREPARE_STEPS: usize = 4;
 
+/// The wait after so many tries.
+pub(super) fn backoff(tries: u32) -> Duration {
+    FIRST_WAIT.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1))).min(LONGEST_WAIT)
+}
+
 impl Outbox {
     /// The name of this delivery towards networks: the same for every attempt, different on every installation.
-    fn key(&self, row: &DeliveryRow) -> String {
+    pub(super) fn key(&self, row: &DeliveryRow) -> String {
         format!("{}-{}", self.store.instance(), row.id)
     }
 
@@ -94,11 +104,16 @@ impl Outbox {
         self.step(row, "online", reason, Timestamp::NEVER, |m| m.receipt = Some(receipt.clone()))
     }
 
-    /// Accepted, and not yet there: followed until it is.
+    /// Accepted, and not yet there: followed until it is, more and more rarely.
     fn pending(&self, row: &Work, pause: Pause, now: Timestamp) -> Result<(), CommitError> {
         let Pause { handle, not_before, message } = pause;
+        let open_for = now.since(row.armed_at.unwrap_or(now));
+        if open_for >= HAND_OVER_AFTER {
+            self.hand_over(row, Matter::Pending, &message, now)?;
+        }
+        let later = now.plus((open_for / 4).clamp(SHORTEST_WAIT, LONGEST_WAIT));
         if row.prepared.as_ref() == Some(&handle) {
-            return self.wait(row, "unknown", message, not_before);
+            return self.wait(row, "unknown", message, not_before.max(later));
         }
         self.step(row, "unknown", message, not_before.max(now.plus(SHORTEST_WAIT)), |m| m.prepared = Some(handle))
     }
@@ -136,8 +151,7 @@ impl Outbox {
             tracing::error!(delivery = %row.id, account = %row.target, "{text}");
             return self.step(row, "dead", text, Timestamp::NEVER, |m| m.attempt = !counted);
         }
-        let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1))).min(LONGEST_WAIT);
-        let at = now.plus(wait).max(not_before.unwrap_or(Timestamp::EPOCH));
+        let at = now.plus(backoff(tries)).max(not_before.unwrap_or(Timestamp::EPOCH));
         let text = language.pick(
             format!("{why} Nouvel essai dans {}.", show::span(at.since(now), language)),
             format!("{why} Tried again in {}.", show::span(at.since(now), language)),
@@ -163,6 +177,7 @@ impl Outbox {
                 format!("peut-être parti, mais {} ; vérifié dès son retour", gone(row, language)),
                 format!("it may have gone out, but {}; read back as soon as it is there again", gone(row, language)),
             );
+            self.hand_over(row, Matter::Unknown, &text, now)?;
             return self.wait(row, "unknown", text, Timestamp::NEVER);
         };
         // More and more rarely, the longer it stays open.
@@ -176,6 +191,10 @@ impl Outbox {
                 self.wait(row, "unknown", text.into(), row.armed_at.unwrap_or(now).plus(content.settles_within()))
             }
             Some(Ok(Finding::Absent)) => {
+                if let Some(recall) = &row.recall {
+                    let text = self.recalled_before(recall, language);
+                    return self.step(row, "cancelled", text, Timestamp::NEVER, |_| {});
+                }
                 let text = language.pick("Vérifié : ce n'était pas parti.", "Read back: it had not gone out.");
                 // Once is an accident and is made good at once; more often, something is wrong over there.
                 if row.attempts <= 1 {
@@ -186,6 +205,9 @@ impl Outbox {
             Some(Ok(Finding::Refused(why))) => self.step(row, "refused", why, Timestamp::NEVER, |_| {}),
             Some(Ok(Finding::Pending(pause))) => self.pending(row, pause, now),
             Some(Ok(Finding::Unsure(why))) => {
+                if open_for >= UNSURE_FOR {
+                    self.hand_over(row, Matter::Unknown, &why, now)?;
+                }
                 self.ask_owner(row, &why, if open_for < LOOK_BACK_FOR { later } else { Timestamp::NEVER }, language)
             }
             Some(Err(error)) => {
@@ -193,10 +215,14 @@ impl Outbox {
                     format!("peut-être parti ; la vérification a échoué : {error}"),
                     format!("it may have gone out; reading back failed: {error}"),
                 );
+                if open_for >= HAND_OVER_AFTER {
+                    self.hand_over(row, Matter::Unknown, &text, now)?;
+                }
                 self.wait(row, "unknown", text, later)
             }
             None => {
                 let why = language.pick("ce réseau ne permet pas de le vérifier", "this network cannot be read back");
+                self.hand_over(row, Matter::Unknown, why, now)?;
                 self.ask_owner(row, why, Timestamp::NEVER, language)
             }
         }

@@ -5,6 +5,7 @@
 //! a change built on something that is no longer so.
 
 use super::CommitError;
+use super::outbox::{self, NewFallback, OutboxOp};
 use crate::domain::{DeliveryId, Digest, Json, PostId, RunId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 use serde::{Deserialize, Serialize};
@@ -274,6 +275,8 @@ pub struct NewDelivery {
     pub until: Option<Timestamp>,
     /// Conditions checked at the moment of sending, as JSON.
     pub guards: Option<String>,
+    /// What stands in for it when one of them does not hold.
+    pub fallback: Option<Box<NewFallback>>,
 }
 
 /// A signal from a feed.
@@ -382,6 +385,8 @@ pub enum Op {
     Journal(Box<super::JournalOp>),
     /// Keeps what a count of the ledger came to.
     LedgerCounted(super::ledger::CheckRow),
+    /// Changes what surrounds deliveries: what stands in for what, what is taken down, what is let go on.
+    Outbox(OutboxOp),
     /// Forgets the details of runs finished before an instant, at most this many.
     Prune { before: Timestamp, most: u32 },
 }
@@ -433,11 +438,11 @@ fn still_so(db: &Connection, mark: &MarkRead) -> Result<(), CommitError> {
     if same { Ok(()) } else { Err(CommitError::Conflict(what)) }
 }
 
-fn one(changed: usize, what: impl FnOnce() -> String) -> Result<(), CommitError> {
+pub(super) fn one(changed: usize, what: impl FnOnce() -> String) -> Result<(), CommitError> {
     if changed == 1 { Ok(()) } else { Err(CommitError::Refused(what())) }
 }
 
-fn touch(db: &Connection, mark: &str, version: i64) -> rusqlite::Result<()> {
+pub(super) fn touch(db: &Connection, mark: &str, version: i64) -> rusqlite::Result<()> {
     db.prepare_cached("INSERT INTO mark VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET version = excluded.version")?
         .execute(params![mark, version])?;
     Ok(())
@@ -452,6 +457,7 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
         Op::Plugin(op) => super::plugins::apply(db, op, at)?,
         Op::Journal(op) => super::journal::apply(db, op, at, &mut made.touched)?,
         Op::LedgerCounted(check) => super::ledger::keep_check(db, check)?,
+        Op::Outbox(op) => outbox::apply(db, op, at, version, made)?,
         Op::Occur(o) => {
             let fate = o.fate.as_ref().map(|(fate, reason)| (*fate, Some(reason.as_str())));
             occur(db, o, fate)?;
@@ -569,14 +575,16 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
                     .query_row(params![delivery.target, once], |row| row.get(0))?,
             };
             if !taken {
-                deliver(db, "notice", None, *run, once.as_deref(), delivery, None, at, made)?;
+                let origin = Origin { kind: "notice", post: None, run: *run, once: once.as_deref(), item: None, theme: None };
+                deliver(db, &origin, delivery, at, made)?;
             }
         }
         Op::Withdraw { workflow, prefix, reason } => {
             let found: Vec<i64> = db
                 .prepare_cached(
                     "SELECT d.id FROM delivery d JOIN post p ON p.id = d.post
-                     WHERE p.workflow = ?1 AND substr(p.once, 1, length(?2)) = ?2 AND d.state IN ('held', 'due', 'preparing', 'retrying')",
+                     WHERE p.workflow = ?1 AND substr(p.once, 1, length(?2)) = ?2 AND d.state IN ('held', 'due', 'preparing', 'retrying')
+                         AND NOT EXISTS (SELECT 1 FROM fallback f WHERE f.delivery = d.id AND f.swapped_at IS NULL)",
                 )?
                 .query_map(params![workflow, prefix], |row| row.get(0))?
                 .collect::<Result<_, _>>()?;
@@ -584,6 +592,7 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
                 db.prepare_cached("UPDATE delivery SET state = 'cancelled', reason = ?2, settled_at = ?3 WHERE id = ?1")?
                     .execute(params![id, reason, at])?;
                 tell(db, id, at, "cancelled", reason)?;
+                outbox::ended(db, id, "cancelled", at)?;
                 made.touched += 1;
             }
         }
@@ -620,7 +629,7 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
             .execute(params![workflow, feed])?;
         }
         Op::Move(step) => {
-            move_delivery(db, step, at)?;
+            move_delivery(db, step, at, |_| Ok(()))?;
             super::plugins::keep(db, &step.private)?;
         }
         Op::AskYes { id, reason } => {
@@ -656,6 +665,7 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
                 .execute(params![id.0, reason, at])?;
             one(changed, || format!("{id} can no longer be rejected. See 'beffroi why {id}'."))?;
             tell(db, id.0, at, "cancelled", &format!("rejected by {by}: {reason}"))?;
+            outbox::ended(db, id.0, "cancelled", at)?;
         }
         Op::Breaker { account, reason } => {
             db.prepare_cached(
@@ -667,6 +677,10 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
         }
         Op::Freeze(reason) => {
             touch(db, "freeze", version)?;
+            if reason.is_some() {
+                // Names this freeze: what was let through an earlier one is not let through it.
+                touch(db, "frozen", version)?;
+            }
             match reason {
                 Some(reason) => db
                     .prepare_cached(
@@ -683,6 +697,11 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
                      WHERE state IN ('held', 'due', 'retrying', 'unknown') AND (?2 IS NULL OR target = ?2)",
                 )?
                 .execute(params![at, target])?;
+            db.prepare_cached(
+                "UPDATE recall SET look_at = min(look_at, ?1) WHERE state IN ('asked', 'retrying')
+                     AND (?2 IS NULL OR (SELECT target FROM delivery WHERE id = recall.delivery) = ?2)",
+            )?
+            .execute(params![at, target])?;
         }
         Op::NobodySends => {
             super::ledger::started(db, at)?;
@@ -782,25 +801,60 @@ fn plan(db: &Connection, post: &NewPost, at: i64, version: i64, made: &mut Commi
     made.posts.push(id.map(PostId));
     if let Some(id) = id {
         for delivery in &post.deliveries {
-            deliver(db, "post", Some(id), post.run, None, delivery, Some(post), at, made)?;
+            let (item, theme) = (post.item.as_deref(), post.theme.as_deref());
+            deliver(db, &Origin { kind: "post", post: Some(id), run: post.run, once: None, item, theme }, delivery, at, made)?;
             touch(db, &format!("posts/{}", delivery.target), version)?;
         }
     }
     Ok(())
 }
 
-#[allow(clippy::too_many_arguments, reason = "one INSERT, called from two places of this file")]
-fn deliver(
+/// Where a delivery comes from.
+pub(super) struct Origin<'a> {
+    pub(super) kind: &'static str,
+    pub(super) post: Option<i64>,
+    pub(super) run: RunId,
+    pub(super) once: Option<&'a str>,
+    pub(super) item: Option<&'a str>,
+    pub(super) theme: Option<&'a str>,
+}
+
+/// Adds a delivery, and right behind it what stands in for it: whatever is planned later has its place after both.
+pub(super) fn deliver(
     db: &Connection,
-    kind: &str,
-    post: Option<i64>,
-    run: RunId,
-    once: Option<&str>,
+    origin: &Origin<'_>,
     new: &NewDelivery,
-    of: Option<&NewPost>,
     at: i64,
     made: &mut Committed,
 ) -> Result<(), CommitError> {
+    let id = deliver_one(db, origin, new, new.due, at, made)?;
+    if let Some(fallback) = &new.fallback {
+        let twin = NewDelivery {
+            target: new.target.clone(),
+            held: Some(format!("stands in for {}", DeliveryId(id))),
+            content: fallback.content.clone(),
+            seal: fallback.seal,
+            needs_yes: new.needs_yes,
+            due: new.due,
+            until: new.until,
+            guards: None,
+            fallback: None,
+        };
+        let origin = Origin { item: fallback.item.as_deref(), theme: fallback.theme.as_deref(), ..*origin };
+        let standing = deliver_one(db, &origin, &twin, twin.until.unwrap_or(Timestamp::NEVER), at, made)?;
+        db.prepare_cached("INSERT INTO fallback (delivery, stands_in_for) VALUES (?1, ?2)")?.execute([standing, id])?;
+    }
+    Ok(())
+}
+
+fn deliver_one(
+    db: &Connection,
+    origin: &Origin<'_>,
+    new: &NewDelivery,
+    look_at: Timestamp,
+    at: i64,
+    made: &mut Committed,
+) -> Result<i64, CommitError> {
     let state = if new.held.is_some() { "held" } else { "due" };
     db.prepare_cached(
         "INSERT INTO delivery (kind, post, run, target, state, reason, content, seal, approval, due, until, look_at, guards, once,
@@ -809,23 +863,29 @@ fn deliver(
              :item, :theme, :created)",
     )?
     .execute(named_params! {
-        ":kind": kind, ":post": post, ":run": run.0, ":target": new.target, ":state": state, ":reason": new.held,
+        ":kind": origin.kind, ":post": origin.post, ":run": origin.run.0, ":target": new.target, ":state": state, ":reason": new.held,
         ":content": new.content, ":seal": new.seal.to_string(), ":approval": if new.needs_yes { "needed" } else { "none" },
-        ":due": new.due.millis(), ":until": new.until.map(Timestamp::millis), ":look_at": new.due.millis(), ":guards": new.guards,
-        ":once": once, ":item": of.and_then(|p| p.item.as_deref()), ":theme": of.and_then(|p| p.theme.as_deref()), ":created": at,
+        ":due": new.due.millis(), ":until": new.until.map(Timestamp::millis), ":look_at": look_at.millis(), ":guards": new.guards,
+        ":once": origin.once, ":item": origin.item, ":theme": origin.theme, ":created": at,
     })?;
     let id = db.last_insert_rowid();
     tell(db, id, at, state, new.held.as_deref().unwrap_or("planned"))?;
     made.deliveries.push(DeliveryId(id));
-    Ok(())
+    Ok(id)
 }
 
-fn tell(db: &Connection, delivery: i64, at: i64, state: &str, text: &str) -> rusqlite::Result<()> {
+pub(super) fn tell(db: &Connection, delivery: i64, at: i64, state: &str, text: &str) -> rusqlite::Result<()> {
     db.prepare_cached("INSERT INTO delivery_event VALUES (?1, ?2, ?3, ?4)")?.execute(params![delivery, at, state, text])?;
     Ok(())
 }
 
-fn move_delivery(db: &Connection, step: &DeliveryMove, at: i64) -> Result<(), CommitError> {
+/// Moves a delivery. `then` is done right after, before what hangs on the delivery ends with it.
+pub(super) fn move_delivery(
+    db: &Connection,
+    step: &DeliveryMove,
+    at: i64,
+    then: impl FnOnce(&Connection) -> Result<(), CommitError>,
+) -> Result<(), CommitError> {
     let now: Option<String> =
         db.prepare_cached("SELECT state FROM delivery WHERE id = ?1")?.query_row([step.id.0], |row| row.get(0)).optional()?;
     let now = now.unwrap_or_default();
@@ -847,6 +907,10 @@ fn move_delivery(db: &Connection, step: &DeliveryMove, at: i64) -> Result<(), Co
     })?;
     if step.tell {
         tell(db, step.id.0, at, step.to, &step.reason)?;
+    }
+    then(db)?;
+    if matches!(step.to, "online" | "refused" | "cancelled") {
+        outbox::ended(db, step.id.0, step.to, at)?;
     }
     Ok(())
 }

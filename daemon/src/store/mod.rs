@@ -6,9 +6,10 @@
 
 pub mod because;
 mod change;
-pub mod journal;
 pub mod health;
+pub mod journal;
 pub mod ledger;
+pub mod outbox;
 pub mod plugins;
 pub mod view;
 
@@ -17,6 +18,7 @@ pub use change::{
     RunState, TriggerKind, Usage,
 };
 pub use journal::JournalOp;
+pub use outbox::{NewFallback, OutboxOp, TakeDown};
 pub use plugins::{GrantRow, PluginOp, PluginRow};
 
 use crate::domain::Timestamp;
@@ -37,6 +39,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
     include_str!("migrations/0004.sql"),
+    include_str!("migrations/0005.sql"),
     include_str!("migrations/0006.sql"),
 ];
 /// Most changes in one commit: bounds how long the first of them waits.

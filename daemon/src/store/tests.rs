@@ -122,6 +122,7 @@ fn held_post() -> Op {
             due: at(10),
             until: None,
             guards: None,
+            fallback: None,
         }],
     }))
 }

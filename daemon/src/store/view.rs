@@ -3,6 +3,7 @@
 //! In: a read-only connection (or a snapshot of one). Out: rows as plain values.
 //! Never: writes, or leaves SQL to anybody else.
 
+use super::outbox::{RecallRow, recall_row};
 use super::{Fate, LogLine, RunState, TriggerKind, instant};
 use crate::domain::{DeliveryId, Json, PostId, RunId, Timestamp};
 use crate::kinds::Signal;
@@ -371,10 +372,37 @@ pub struct DeliveryRow {
     pub why: Vec<String>,
     /// The post's once key.
     pub once: Option<String>,
+    /// What it stands in for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stands_in_for: Option<DeliveryId>,
+    /// When it took the place of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub swapped_at: Option<Timestamp>,
+    /// What stands in for it, or took its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<DeliveryId>,
+    /// How its recall stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recall: Option<RecallRow>,
 }
 
-const DELIVERY: &str = "SELECT d.*, o.workflow AS workflow, coalesce(p.why, '[]') AS why, coalesce(p.once, d.once) AS once_key
-     FROM delivery d LEFT JOIN post p ON p.id = d.post LEFT JOIN occurrence o ON o.id = d.run";
+impl DeliveryRow {
+    /// Whether it waits to stand in for another one, which may still go out.
+    pub fn stands_by(&self) -> bool {
+        self.stands_in_for.is_some() && self.swapped_at.is_none()
+    }
+}
+
+const DELIVERY: &str = "SELECT d.*, o.workflow AS workflow, coalesce(p.why, '[]') AS why, coalesce(p.once, d.once) AS once_key,
+         f.stands_in_for AS stands_in_for, f.swapped_at AS swapped_at, g.delivery AS fallback,
+         r.state AS recall_state, r.reason AS recall_reason, r.note AS recall_note, r.by_whom AS recall_by,
+         r.attempts AS recall_attempts, r.asked_at AS recall_asked_at, r.settled_at AS recall_settled_at
+     FROM delivery d LEFT JOIN post p ON p.id = d.post LEFT JOIN occurrence o ON o.id = d.run
+         LEFT JOIN fallback f ON f.delivery = d.id LEFT JOIN fallback g ON g.stands_in_for = d.id
+         LEFT JOIN recall r ON r.delivery = d.id";
+
+/// Leaves out what only waits to stand in for another one.
+const NOT_STANDING_BY: &str = "NOT EXISTS (SELECT 1 FROM fallback s WHERE s.delivery = d.id AND s.swapped_at IS NULL)";
 
 fn delivery_row(row: &Row<'_>) -> Result<DeliveryRow> {
     Ok(DeliveryRow {
@@ -406,6 +434,10 @@ fn delivery_row(row: &Row<'_>) -> Result<DeliveryRow> {
         settled_at: opt_instant(row, "settled_at")?,
         why: serde_json::from_str(&row.get::<_, String>("why")?).unwrap_or_default(),
         once: row.get("once_key")?,
+        stands_in_for: row.get::<_, Option<i64>>("stands_in_for")?.map(DeliveryId),
+        swapped_at: opt_instant(row, "swapped_at")?,
+        fallback: row.get::<_, Option<i64>>("fallback")?.map(DeliveryId),
+        recall: recall_row(row)?,
     })
 }
 
@@ -441,6 +473,7 @@ pub fn posts(db: &Connection, state: Option<&str>, account: Option<&str>, most: 
 pub fn open_deliveries(db: &Connection, target: Option<&str>, most: usize) -> Result<Vec<DeliveryRow>> {
     db.prepare_cached(&format!(
         "{DELIVERY} WHERE d.state IN ('held', 'due', 'preparing', 'armed', 'retrying', 'unknown') AND (?1 IS NULL OR d.target = ?1)
+             AND {NOT_STANDING_BY}
          ORDER BY d.due, d.id LIMIT ?2"
     ))?
     .query_map(params![target, i64::try_from(most).unwrap_or(i64::MAX)], delivery_row)?
@@ -461,11 +494,11 @@ pub struct Look {
 }
 
 /// All open deliveries to look at by now, in the order in which they are to be looked at: what may have gone out already comes
-/// first, because the others of its account wait for it.
+/// first, because the others of its account wait for it; then whatever was due first.
 pub fn looks(db: &Connection, now: Timestamp) -> Result<Vec<Look>> {
     db.prepare_cached(
         "SELECT id, target, look_at, approval FROM delivery
-         WHERE state IN ('held', 'due', 'preparing', 'armed', 'retrying', 'unknown') AND look_at <= ?1 ORDER BY state IN ('armed', 'unknown') DESC, look_at, due, id",
+         WHERE state IN ('held', 'due', 'preparing', 'armed', 'retrying', 'unknown') AND look_at <= ?1 ORDER BY state IN ('armed', 'unknown') DESC, due, id",
     )?
     .query_map([now.millis()], |row| {
         Ok(Look {
@@ -539,7 +572,8 @@ pub fn before_it(db: &Connection, row: &DeliveryRow, patience: Patience) -> Resu
 /// What an account published or will publish since an instant, newest due first, without what was cancelled or refused.
 pub fn recent_posts(db: &Connection, account: &str, since: Timestamp) -> Result<Vec<DeliveryRow>> {
     db.prepare_cached(&format!(
-        "{DELIVERY} WHERE d.target = ?1 AND d.kind = 'post' AND d.due >= ?2 AND d.state NOT IN ('cancelled', 'refused') ORDER BY d.due DESC, d.id DESC"
+        "{DELIVERY} WHERE d.target = ?1 AND d.kind = 'post' AND d.due >= ?2 AND d.state NOT IN ('cancelled', 'refused')
+             AND {NOT_STANDING_BY} ORDER BY d.due DESC, d.id DESC"
     ))?
     .query_map(params![account, since.millis()], delivery_row)?
     .collect()
@@ -560,10 +594,11 @@ pub type LastPost = (Timestamp, Option<String>, Option<String>);
 
 /// An account's last posts, newest first.
 pub fn last_posts(db: &Connection, account: &str, most: usize) -> Result<Vec<LastPost>> {
-    db.prepare_cached(
-        "SELECT due, theme, item FROM delivery WHERE target = ?1 AND kind = 'post' AND state NOT IN ('cancelled', 'refused')
-         ORDER BY due DESC, id DESC LIMIT ?2",
-    )?
+    db.prepare_cached(&format!(
+        "SELECT due, theme, item FROM delivery d WHERE target = ?1 AND kind = 'post' AND state NOT IN ('cancelled', 'refused')
+             AND {NOT_STANDING_BY}
+         ORDER BY due DESC, id DESC LIMIT ?2"
+    ))?
     .query_map(params![account, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
         Ok((instant(row, "due")?, row.get(1)?, row.get(2)?))
     })?
@@ -592,10 +627,11 @@ pub fn notice_used(db: &Connection, person: &str, once: &str) -> Result<bool> {
 
 /// How many unsent deliveries a withdrawal would cancel now.
 pub fn withdrawable(db: &Connection, workflow: &str, prefix: &str) -> Result<i64> {
-    db.prepare_cached(
+    db.prepare_cached(&format!(
         "SELECT count(*) FROM delivery d JOIN post p ON p.id = d.post
-         WHERE p.workflow = ?1 AND substr(p.once, 1, length(?2)) = ?2 AND d.state IN ('held', 'due', 'preparing', 'retrying')",
-    )?
+         WHERE p.workflow = ?1 AND substr(p.once, 1, length(?2)) = ?2 AND d.state IN ('held', 'due', 'preparing', 'retrying')
+             AND {NOT_STANDING_BY}"
+    ))?
     .query_row([workflow, prefix], |row| row.get(0))
 }
 
@@ -719,9 +755,11 @@ pub fn published(db: &Connection, from: Timestamp, to: Timestamp) -> Result<Vec<
 
 /// How many posts are in each state.
 pub fn delivery_counts(db: &Connection) -> Result<Vec<(String, i64)>> {
-    db.prepare_cached("SELECT state, count(*) FROM delivery WHERE kind = 'post' GROUP BY state ORDER BY state")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect()
+    db.prepare_cached(&format!(
+        "SELECT state, count(*) FROM delivery d WHERE kind = 'post' AND {NOT_STANDING_BY} GROUP BY state ORDER BY state"
+    ))?
+    .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+    .collect()
 }
 
 /// Which program version found no error in a script.

@@ -4,7 +4,7 @@
 //! Never: says of a post more than its rows do.
 
 use super::super::words::{self, first_words};
-use super::super::{Refusal, shown, unreadable};
+use super::super::{Refusal, outbox, shown, unreadable};
 use super::{Asking, Chain};
 use crate::craft::show;
 use crate::domain::{DeliveryId, Json, Money, PostId, Timestamp};
@@ -50,6 +50,9 @@ impl Asking<'_> {
         let reason = words::happened(row.reason.as_deref().unwrap_or_default(), self.language);
         let reason = reason.trim_end_matches('.');
         let first = self.first_obstacle(row);
+        if let Some(recalled) = outbox::standing(row, self.language, |at| self.when(at)) {
+            return recalled;
+        }
         if row.state == "online" {
             let at = row.settled_at.map(|at| self.when(at)).unwrap_or_default();
             let online =
@@ -162,9 +165,9 @@ impl Asking<'_> {
             (self.pick("Accord", "Approval"), if row.kind == "post" { vec![approval] } else { Vec::new() }),
             (self.pick("Moment", "Moment"), vec![window]),
             (self.pick("Ce qui s'est passé", "What happened"), self.history(row.id)?),
-            // What comes after a post, or in its place, is told here: between what happened to it and its proof.
             (self.pick("Preuve", "Proof"), row.url.as_ref().or(row.remote_id.as_ref()).cloned().into_iter().collect()),
         ];
+        way.extend(outbox::around(&self.reader, row, self.language, |at| self.when(at))?);
         way.retain(|(_, lines)| !lines.is_empty());
         Ok(way)
     }
@@ -211,6 +214,7 @@ impl Asking<'_> {
             match guards.on_fail {
                 OnFail::Hold => self.pick("sinon il attend", "else it waits"),
                 OnFail::Drop => self.pick("sinon il est annulé", "else it is cancelled"),
+                OnFail::Swap => self.pick("sinon un autre prend sa place", "else another one takes its place"),
             }
             .to_owned(),
         );

@@ -153,7 +153,8 @@ fn next(desk: &mut RunDesk, mut args: Args) -> Answer {
     for post in &desk.effects.posts {
         for delivery in post.deliveries.iter().filter(|d| d.account == account.name) {
             recent.push((delivery.at, post.theme.clone().unwrap_or_default(), post.item.clone().unwrap_or_default()));
-            if let Some(item) = &post.item {
+            let standing = delivery.fallback.as_ref().and_then(|f| f.item.as_ref());
+            for item in post.item.iter().chain(standing) {
                 let entry = used.entry(item.clone()).or_insert(Use { last: delivery.at, count: 0 });
                 (entry.last, entry.count) = (entry.last.max(delivery.at), entry.count + 1);
             }
@@ -296,7 +297,7 @@ fn gather(tools: &Tools, week: Week, weeks: usize, from: Timestamp, to: Timestam
         rows: figures(&reader, week, weeks)?,
         posts: view::published(&reader, from, to)?.into_iter().map(published).collect(),
         held: waiting.len(),
-        to_approve: waiting.iter().filter(|d| d.approval == "needed").count(),
+        to_approve: waiting.iter().filter(|d| d.approval == "needed" && !d.stands_by()).count(),
         refused: view::ended_between(&reader, "refused", from, to)?,
         stopped: view::breakers(&reader)?,
         paused: view::workflows(&reader)?.into_iter().filter_map(|row| Some((row.name, row.paused?))).collect(),

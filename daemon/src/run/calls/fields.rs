@@ -172,6 +172,14 @@ impl Fields {
         })
     }
 
+    /// A map that was taken out as a value of this key.
+    pub(super) fn inner(&self, key: &'static str, value: Json) -> Result<Fields, Refusal> {
+        match value {
+            Json::Object(map) => Ok(Self { of: format!("{} ({key})", self.of), map, known: Vec::new() }),
+            _ => Err(self.wrong(key, "a library item's name or a map")),
+        }
+    }
+
     /// All pairs of a map of texts.
     pub(super) fn pairs(&mut self, key: &'static str) -> Result<Vec<(String, String)>, Refusal> {
         let pairs = self.read(key, "a map of texts", |v| match v {

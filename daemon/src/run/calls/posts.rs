@@ -7,7 +7,7 @@ use super::fields::{Args, Fields};
 use super::{Row, may, need, row};
 use crate::craft::words;
 use crate::domain::{AccountName, CatalogName, Json, Timestamp};
-use crate::effects::{Effects, Guards, OnFail, PlannedDelivery, PlannedPost, Withdrawal};
+use crate::effects::{Effects, Guards, OnFail, PlannedDelivery, PlannedFallback, PlannedPost, Withdrawal};
 use crate::instance::Account;
 use crate::kinds::{Media, Outgoing};
 use crate::problem::perhaps;
@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub(super) const ROWS: &[Row] = &[
-    row!(Plan posts::plan(need("post", Map, "text, or item (a library item); accounts or account (all of the workflow's when left out); link, media (a list of #{path, alt}, in the library folder), format, theme; draft (true holds it for a yes); at (earliest), expires (latest; an instant or a length of time; when left out, 24 hours after the earliest moment, and 7 days for what needs a yes); once (at most one post ever for this key); per_network (a map of texts), campaign, why; reply_to (the network's identifier of the message it answers); options (a map of texts for one network, such as visibility); guards (#{sku, catalog, at_least, price, max_age}), on_fail (hold or drop)")) -> Truth,
+    row!(Plan posts::plan(need("post", Map, "text, or item (a library item); accounts or account (all of the workflow's when left out); link, media (a list of #{path, alt}, in the library folder), format, theme; draft (true holds it for a yes); at (earliest), expires (latest; an instant or a length of time; when left out, 24 hours after the earliest moment, and 7 days for what needs a yes); once (at most one post ever for this key); per_network (a map of texts), campaign, why; reply_to (the network's identifier of the message it answers); options (a map of texts for one network, such as visibility); guards (#{sku, catalog, at_least, price, max_age}), on_fail (hold, drop or swap); fallback (what takes its place with swap: a library item, or a map of text, link, media, per_network)")) -> Truth,
         "Plans a post. It leaves after the run has committed, when it is due, its guards hold, and a person has said yes where one is needed. Gives back false when its once key was used before.",
         "posts::plan(#{ text: \"Les croissants sont sortis du four.\", account: \"facebook\", expires: \"2h\" });", plan),
     row!(Read posts::recent(need("account", Text, "an account's name"), may("span", Text, "how far back, 30d when left out")) -> List,
@@ -107,11 +107,25 @@ fn plan(desk: &mut RunDesk, mut args: Args) -> Answer {
     let on_fail = match fields.text("on_fail")?.as_deref() {
         None | Some("hold") => OnFail::Hold,
         Some("drop") => OnFail::Drop,
-        Some(_) => return Err(fields.refuse("the key \"on_fail\" needs \"hold\" or \"drop\".")),
+        Some("swap") => OnFail::Swap,
+        Some(_) => return Err(fields.refuse("the key \"on_fail\" needs \"hold\", \"drop\" or \"swap\".")),
     };
     let guards = match fields.map("guards")? {
         None => None,
         Some(given) => Some(read_guards(desk, given, on_fail)?),
+    };
+    let fallback = match (fields.any("fallback"), on_fail) {
+        (None, OnFail::Swap) => {
+            return Err(fields.refuse("on_fail \"swap\" needs a fallback: a library item, or a map with its text."));
+        }
+        (Some(_), OnFail::Swap) if guards.is_none() => {
+            return Err(fields.refuse("on_fail \"swap\" needs guards: without them nothing is ever swapped."));
+        }
+        (Some(given), OnFail::Swap) => Some(Fallback::read(desk, given, &fields)?),
+        (Some(_), _) => {
+            return Err(fields.refuse("a fallback is used with on_fail: \"swap\". Say so, or leave the fallback out."));
+        }
+        (None, _) => None,
     };
     if until.is_some_and(|until| until <= at) {
         return Err(fields.refuse("the post's window ends before it begins: look at \"at\" and \"expires\"."));
@@ -144,6 +158,7 @@ fn plan(desk: &mut RunDesk, mut args: Args) -> Answer {
         let window = if needs_yes { DEFAULT_WINDOW_FOR_A_YES } else { DEFAULT_WINDOW };
         deliveries.push(PlannedDelivery {
             needs_yes,
+            fallback: fallback.as_ref().map(|f| f.planned(desk, &account, &campaign, (&format, &reply_to, &options))),
             content: Outgoing { text, link, media: media.clone(), format, reply_to: reply_to.clone(), options: options.clone() },
             account: account.name,
             at,
@@ -153,6 +168,66 @@ fn plan(desk: &mut RunDesk, mut args: Args) -> Answer {
     let item = item.map(|i| i.id);
     desk.effects.posts.push(PlannedPost { once, item, theme, campaign: Some(campaign), why, guards, deliveries });
     Ok(true.into())
+}
+
+/// What stands in for a post, before it is made for each account.
+struct Fallback {
+    item: Option<super::content::PlannedItem>,
+    text: Option<String>,
+    per_network: BTreeMap<String, String>,
+    link: Option<String>,
+    media: Vec<Media>,
+}
+
+impl Fallback {
+    /// A library item by its name, or a map that says what to post.
+    fn read(desk: &mut RunDesk, given: Json, of: &Fields) -> Result<Self, Refusal> {
+        if let Json::String(id) = &given {
+            let item = desk.library_item(id)?.map_err(|sentence| of.refuse(&sentence))?;
+            let (link, media) = (item.link.clone(), item.media.clone());
+            return Ok(Self { item: Some(item), text: None, per_network: BTreeMap::new(), link, media });
+        }
+        let mut fields = of.inner("fallback", given)?;
+        let text = fields.text("text")?.filter(|text| !text.trim().is_empty());
+        if text.is_none() {
+            return Err(fields.refuse("what stands in for a post needs a text."));
+        }
+        let per_network: BTreeMap<String, String> = fields.pairs("per_network")?.into_iter().collect();
+        let link = fields.text("link")?;
+        let media = match fields.list("media")? {
+            Some(list) => media(desk, &list, &fields)?,
+            None => Vec::new(),
+        };
+        fields.end()?;
+        Ok(Self { item: None, text, per_network, link, media })
+    }
+
+    fn planned(
+        &self,
+        desk: &mut RunDesk,
+        account: &Account,
+        campaign: &str,
+        (format, reply_to, options): (&str, &Option<String>, &BTreeMap<String, String>),
+    ) -> PlannedFallback {
+        let own = self.per_network.get(&account.network).cloned();
+        let from_item = || self.item.as_ref().map(|i| i.variants.get(&account.network).unwrap_or(&i.text).clone());
+        let text = own.or_else(|| self.text.clone()).or_else(from_item).unwrap_or_default();
+        let text = desk.fitted(text, account);
+        let link = self.link.as_ref().map(|link| tagged(link, desk, account, campaign));
+        let format = shared_format(account, self.item.as_ref()).unwrap_or_else(|| format.to_owned());
+        PlannedFallback {
+            item: self.item.as_ref().map(|i| i.id.clone()),
+            theme: self.item.as_ref().map(|i| i.theme.clone()).filter(|theme| !theme.is_empty()),
+            content: Outgoing {
+                text,
+                link,
+                media: self.media.clone(),
+                format,
+                reply_to: reply_to.clone(),
+                options: options.clone(),
+            },
+        }
+    }
 }
 
 /// The first format that item and account share.
