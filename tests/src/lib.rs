@@ -73,6 +73,12 @@ impl World {
         Self { folder, config: HEAD.to_owned(), seed: 1, start, writes, channels, notifiers, generators, rehearsal: None }
     }
 
+    /// The same on files that are kept in memory where the system has such a place: for years in seconds. A power cut means nothing to it.
+    pub fn in_memory() -> Self {
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temporary folder");
+        Self { folder, ..Self::new() }
+    }
+
     /// The sample business, laid out for this moment.
     pub fn sample(now: &str) -> Self {
         let mut world = Self::new();

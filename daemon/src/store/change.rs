@@ -590,8 +590,10 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
         }
         Op::FeedRead { feed, cursor, error, signals } => {
             db.prepare_cached(
-                "INSERT INTO feed VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name) DO UPDATE SET
-                     cursor = coalesce(excluded.cursor, cursor), read_at = excluded.read_at, error = excluded.error",
+                "INSERT INTO feed (name, cursor, read_at, error, failures) VALUES (?1, ?2, ?3, ?4, ?4 IS NOT NULL)
+                 ON CONFLICT (name) DO UPDATE SET
+                     cursor = coalesce(excluded.cursor, cursor), read_at = excluded.read_at, error = excluded.error,
+                     failures = CASE WHEN excluded.error IS NULL THEN 0 ELSE failures + 1 END",
             )?
             .execute(params![feed, cursor, at, error])?;
             let mut insert = db.prepare_cached(

@@ -27,8 +27,12 @@ use std::time::Duration;
 /// "BEFF": marks the file as ours for `file(1)` and for [`Store::open`].
 const APPLICATION_ID: i64 = 0x4245_4646;
 /// Numbered from 1; only ever added to.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql"), include_str!("migrations/0003.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+    include_str!("migrations/0007.sql"),
+];
 /// Most changes in one commit: bounds how long the first of them waits.
 const BATCH: usize = 256;
 /// A file up to this size is looked through for damage when it is opened, which takes some milliseconds. Damage in a larger one

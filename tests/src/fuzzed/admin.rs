@@ -51,7 +51,12 @@ const FEED: &str =
 
 /// The requests, one after the other, on an engine that has a post waiting and a run behind it.
 pub fn admin(data: &[u8]) {
+    thread_local! {
+        // What a first start takes its time for is there already: scripts that were found good, one post that waits.
+        static TEMPLATE: tempfile::TempDir = laid_out();
+    }
     let home = tempfile::tempdir().expect("a temporary folder");
+    TEMPLATE.with(|template| copy(template.path(), home.path()));
     let hand = engine(home.path());
     let app = App::new(hand.engine.clone(), Box::new(Engine::reload));
     let inside = Inside::of(&app);
@@ -74,22 +79,40 @@ pub fn admin(data: &[u8]) {
     }
 }
 
-fn engine(home: &Path) -> Rehearsal {
-    let file = |name: &str, text: &str| std::fs::write(home.join(name), text).expect("written");
-    std::fs::create_dir(home.join("scripts")).expect("made");
+fn laid_out() -> tempfile::TempDir {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let file = |name: &str, text: &str| std::fs::write(home.path().join(name), text).expect("written");
+    std::fs::create_dir(home.path().join("scripts")).expect("made");
     file("scripts/count.rhai", "let n = state::get(\"n\", 0) + 1; state::set(\"n\", n); log::info(`${n}`); n");
     file("scripts/bread.rhai", "posts::plan(#{ text: \"Bread!\", accounts: [\"vitrine\"], why: [\"morning\"] });");
     file("ville.xml", FEED);
     file("beffroi.toml", CONFIG);
+    let hand = engine(home.path());
+    hand.run("bread", None).expect("the run ends");
+    hand.settle().expect("the engine comes to rest");
+    drop(hand);
+    home
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).expect("readable").flatten() {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            std::fs::create_dir(&to).expect("made");
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).expect("copied");
+        }
+    }
+}
+
+fn engine(home: &Path) -> Rehearsal {
     let clock = Arc::new(SimClock::new(Timestamp::parse(crate::START).expect("an instant")));
     let network = Arc::new(ScriptedNetwork::new());
     let injected =
         Injected { clock: clock.clone(), dice: Arc::new(Dice::seeded(1)), network: network.clone(), mode: Mode::Inline };
     let engine = Engine::start(&home.join("beffroi.toml"), Base::default(), injected).expect("the engine starts");
-    let hand = Rehearsal { engine, clock, network };
-    hand.run("bread", None).expect("the run ends");
-    hand.settle().expect("the engine comes to rest");
-    hand
+    Rehearsal { engine, clock, network }
 }
 
 /// A line as a request; none where it is not one, or would write somewhere else.
