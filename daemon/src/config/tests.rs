@@ -479,6 +479,7 @@ fn a_byte_order_mark_and_windows_line_ends_do_no_harm() {
 #[test]
 fn a_slip_behind_a_return_alone_is_told_like_any_other() {
     let home = home();
+    let mut behind = 0;
     for line in [
         "name = \"a\rb\" c",
         "name = { fr = \"a\r\", en = \"b = \"c\"",
@@ -489,7 +490,10 @@ fn a_slip_behind_a_return_alone_is_told_like_any_other() {
         let first = problems.first().expect("at least one");
         assert_eq!(first.line, 2, "{line:?}: {problems:?}");
         assert!(first.column <= line.chars().count() + 1 && first.render().contains("error"), "{line:?}: {first:?}");
+        let shown = line.split('\r').next().expect("there is a return").chars().count();
+        behind += usize::from(first.column > shown + 1);
     }
+    assert!(behind > 0, "none of the slips is told where it stands: behind the return");
 }
 
 #[test]
