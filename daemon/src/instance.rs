@@ -171,6 +171,8 @@ pub struct Feed {
     pub topic: String,
     /// How much its signals count, 1.0 when not said.
     pub weight: f64,
+    /// After so many failed reads in a row people are told, once; 0 for never.
+    pub alert_after: u32,
 }
 
 /// A file on this machine or an address.

@@ -5,6 +5,7 @@
 
 pub mod channel;
 pub mod component;
+pub mod fuzzed;
 
 use beffroi::clock::Clock;
 use beffroi::config::Base;
@@ -70,6 +71,12 @@ impl World {
         let start = Timestamp::parse(START).expect("an instant");
         let (writes, channels, notifiers, generators) = Default::default();
         Self { folder, config: HEAD.to_owned(), seed: 1, start, writes, channels, notifiers, generators, rehearsal: None }
+    }
+
+    /// The same on files that are kept in memory where the system has such a place: for years in seconds. A power cut means nothing to it.
+    pub fn in_memory() -> Self {
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temporary folder");
+        Self { folder, ..Self::new() }
     }
 
     /// The sample business, laid out for this moment.

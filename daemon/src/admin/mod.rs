@@ -34,6 +34,8 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::serve::IncomingStream;
 use axum::{Extension, Router};
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
 use serde_json::json;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::UnixListener;
@@ -242,10 +244,24 @@ async fn guard(State((app, door)): State<(Arc<App>, Door)>, request: Request, ne
             "You may look, but not change anything: that is for root, for the daemon's own user and for the socket's group.";
         return Refusal::new(StatusCode::FORBIDDEN, text).into_response();
     }
-    let mut response = next.run(request).await;
+    let mut response = in_words(next.run(request).await);
     let language = app.engine.current.get().business.language;
     response.headers_mut().insert(LANGUAGE, HeaderValue::from_static(code(language)));
     response
+}
+
+/// What is refused before a route sees it says so in the form of every other refusal.
+fn in_words(response: Response) -> Response {
+    let status = response.status();
+    let told = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    if told || !status.is_client_error() {
+        return response;
+    }
+    let text = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => "The body is larger than this address takes. A package has its own, POST /v1/plugins.",
+        _ => "The address cannot be read. Write its parts in UTF-8, and other than plain letters as %XX.",
+    };
+    Refusal::new(status, text).into_response()
 }
 
 /// `fr` or `en`.
@@ -269,6 +285,26 @@ fn router(app: &Arc<App>, door: Door) -> Router {
         .layer(from_fn_with_state((app.clone(), door), guard))
         .layer(Extension(table))
         .with_state(app.clone())
+}
+
+/// The routes, asked from inside the process without a socket. Whoever holds this may do everything.
+pub struct Inside(Router);
+
+impl Inside {
+    /// The routes of an app.
+    pub fn of(app: &Arc<App>) -> Self {
+        Self(router(app, Door { uid: 0, gid: 0, open_to_all: false }))
+    }
+
+    /// The answer that a request of root's gets on the socket.
+    pub async fn ask(&self, request: hyper::Request<Vec<u8>>) -> Response {
+        let mut request = request.map(axum::body::Body::from);
+        request.extensions_mut().insert(ConnectInfo(Caller(Some((0, 0)))));
+        match TowerToHyperService::new(self.0.clone()).call(request).await {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        }
+    }
 }
 
 /// Serves the socket until the daemon has ended and every request that still waited has its answer.

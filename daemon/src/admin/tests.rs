@@ -186,6 +186,30 @@ fn web_pages_are_refused_and_errors_are_sentences() {
     }
 }
 
+#[test]
+fn what_no_route_sees_is_refused_in_the_same_form() {
+    let home = Home::new();
+    let large = "x".repeat(3 << 20);
+    for (line, body, expected, word) in [
+        ("GET /v1/why/%ff", "", 400, "UTF-8"),
+        ("POST /v1/freeze", large.as_str(), 413, "larger"),
+        ("PATCH /v1/status", "", 405, "method"),
+    ] {
+        let inside = Inside::of(&home.app);
+        let (method, path) = line.split_once(' ').unwrap();
+        let request = hyper::Request::builder().method(method).uri(path).body(body.as_bytes().to_vec()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (status, text) = runtime.block_on(async {
+            let answer = inside.ask(request).await;
+            let status = answer.status().as_u16();
+            (status, axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap())
+        });
+        assert_eq!(status, expected, "{line}");
+        let refused: Json = serde_json::from_slice(&text).unwrap();
+        assert!(refused["error"].as_str().unwrap().contains(word), "{line}: {refused}");
+    }
+}
+
 /// Waits on the stream of events, not on a clock.
 fn until(events: &mut impl BufRead, name: &str, word: &str) {
     let (mut line, mut event) = (String::new(), String::new());

@@ -389,7 +389,9 @@ impl Reader<'_> {
                 };
                 let topic = table.text("topic").map_or("sector", |text| text.value.trim()).to_owned();
                 let weight = table.decimal("weight", 0.0..=100.0, 1.0);
-                Some(Feed { name: parsed?, location: location?, topic, weight })
+                #[allow(clippy::cast_possible_truncation, reason = "bounded by the range")]
+                let alert_after = table.number("alert_after", 0..=1_000, 3) as u32;
+                Some(Feed { name: parsed?, location: location?, topic, weight, alert_after })
             })
             .map(|feed| (feed.name.clone(), feed))
             .collect()

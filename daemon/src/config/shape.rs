@@ -46,7 +46,8 @@ pub(super) static ACCOUNT: Keys = section(
 pub(super) static CEILINGS: Keys =
     Keys { section: "accounts", inner: Some("ceilings"), keys: &["per_minute", "per_hour", "per_day", "spacing"], open: false };
 /// `[feeds.…]`
-pub(super) static FEED: Keys = section("feeds", &["url", "file", "plugin", "settings", "secrets", "topic", "weight"]);
+pub(super) static FEED: Keys =
+    section("feeds", &["url", "file", "plugin", "settings", "secrets", "topic", "weight", "alert_after"]);
 /// `[catalogs.…]`
 pub(super) static CATALOG: Keys =
     section("catalogs", &["file", "plugin", "settings", "secrets", "max_age", "columns", "currency"]);

@@ -477,6 +477,26 @@ fn a_byte_order_mark_and_windows_line_ends_do_no_harm() {
 }
 
 #[test]
+fn a_slip_behind_a_return_alone_is_told_like_any_other() {
+    let home = home();
+    let mut behind = 0;
+    for line in [
+        "name = \"a\rb\" c",
+        "name = { fr = \"a\r\", en = \"b = \"c\"",
+        "name = \"a\r\0\0b\", zone = \"x\"y\"",
+        "a = 1 \r b = = 2",
+    ] {
+        let problems = load_text(&home, format!("[business]\n{line}\nlanguage = \"en\"\n")).unwrap_err();
+        let first = problems.first().expect("at least one");
+        assert_eq!(first.line, 2, "{line:?}: {problems:?}");
+        assert!(first.column <= line.chars().count() + 1 && first.render().contains("error"), "{line:?}: {first:?}");
+        let shown = line.split('\r').next().expect("there is a return").chars().count();
+        behind += usize::from(first.column > shown + 1);
+    }
+    assert!(behind > 0, "none of the slips is told where it stands: behind the return");
+}
+
+#[test]
 fn a_socket_path_that_the_system_cannot_take_is_told() {
     let home = home();
     let file = home.path().join("beffroi.toml");

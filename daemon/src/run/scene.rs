@@ -64,6 +64,7 @@ struct SceneFeed {
     name: String,
     topic: String,
     weight: f64,
+    alert_after: u32,
 }
 
 /// The workflow of a scene.
@@ -143,7 +144,12 @@ impl Scene {
             feeds: instance
                 .feeds
                 .values()
-                .map(|f| SceneFeed { name: f.name.as_str().into(), topic: f.topic.clone(), weight: f.weight })
+                .map(|f| SceneFeed {
+                    name: f.name.as_str().into(),
+                    topic: f.topic.clone(),
+                    weight: f.weight,
+                    alert_after: f.alert_after,
+                })
                 .collect(),
             catalogs: instance.catalogs.values().map(|c| (c.name.as_str().into(), millis(c.max_age), c.currency)).collect(),
             people: instance.people.values().map(|p| (p.name.as_str().into(), p.language)).collect(),
@@ -223,7 +229,10 @@ impl Scene {
         for f in &self.feeds {
             let name = FeedName::parse(&f.name).map_err(named)?;
             let location = Location::File(PathBuf::new());
-            instance.feeds.insert(name.clone(), Feed { name, location, topic: f.topic.clone(), weight: f.weight });
+            instance.feeds.insert(
+                name.clone(),
+                Feed { name, location, topic: f.topic.clone(), weight: f.weight, alert_after: f.alert_after },
+            );
         }
         for (name, max_age, currency) in &self.catalogs {
             let name = CatalogName::parse(name).map_err(named)?;

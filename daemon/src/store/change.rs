@@ -606,9 +606,11 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
         }
         Op::FeedRead { feed, cursor, error, signals } => {
             db.prepare_cached(
-                "INSERT INTO feed (name, cursor, read_at, error, failing_since) VALUES (?1, ?2, ?3, ?4, iif(?4 IS NULL, NULL, ?3))
+                "INSERT INTO feed (name, cursor, read_at, error, failing_since, failures)
+                 VALUES (?1, ?2, ?3, ?4, iif(?4 IS NULL, NULL, ?3), ?4 IS NOT NULL)
                  ON CONFLICT (name) DO UPDATE SET cursor = coalesce(excluded.cursor, cursor), read_at = excluded.read_at,
-                     error = excluded.error, failing_since = iif(?4 IS NULL, NULL, coalesce(failing_since, ?3))",
+                     error = excluded.error, failing_since = iif(?4 IS NULL, NULL, coalesce(failing_since, ?3)),
+                     failures = iif(?4 IS NULL, 0, failures + 1)",
             )?
             .execute(params![feed, cursor, at, error])?;
             let mut insert = db.prepare_cached(

@@ -640,6 +640,15 @@ pub fn feed_cursor(db: &Connection, feed: &str) -> Result<Option<String>> {
     Ok(db.prepare_cached("SELECT cursor FROM feed WHERE name = ?1")?.query_row([feed], |row| row.get(0)).optional()?.flatten())
 }
 
+/// How often in a row a feed could not be read, up to its last read.
+pub fn feed_failures(db: &Connection, feed: &str) -> Result<u32> {
+    Ok(db
+        .prepare_cached("SELECT failures FROM feed WHERE name = ?1")?
+        .query_row([feed], |row| row.get(0))
+        .optional()?
+        .unwrap_or(0))
+}
+
 /// How feeds stand: name, last read, last error.
 pub fn feeds(db: &Connection) -> Result<Vec<(String, Timestamp, Option<String>)>> {
     db.prepare_cached("SELECT name, read_at, error FROM feed ORDER BY name")?
@@ -683,6 +692,15 @@ pub fn unseen_signals(db: &Connection, workflow: &str, feed: &str, most: usize) 
     )?
     .query_map(params![workflow, feed, i64::try_from(most).unwrap_or(i64::MAX)], signal_row)?
     .collect()
+}
+
+/// How many of a feed's signals a workflow has not seen.
+pub fn unseen_count(db: &Connection, workflow: &str, feed: &str) -> Result<usize> {
+    db.prepare_cached(
+        "SELECT count(*) FROM signal WHERE feed = ?2 AND seq > coalesce((SELECT seq FROM feed_seen WHERE workflow = ?1 AND feed = ?2), 0)",
+    )?
+    .query_row(params![workflow, feed], |row| row.get::<_, i64>(0))
+    .map(|count| usize::try_from(count).unwrap_or(0))
 }
 
 /// Which of these ids a feed has already given.

@@ -116,7 +116,8 @@ impl<'t> Findings<'t> {
                 continue;
             }
             let rest = lines.line();
-            let end = finding.at.end.clamp(finding.at.start, lines.start + rest.len());
+            // A return alone ends what is shown, and the place may lie behind it.
+            let end = finding.at.end.min(lines.start + rest.len()).max(finding.at.start);
             let severity = if finding.nature == Nature::Doubt { Severity::Warning } else { Severity::Error };
             problems.push(Problem {
                 line,

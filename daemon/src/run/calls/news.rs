@@ -7,9 +7,9 @@ use super::fields::Args;
 use super::{Row, may, row};
 use crate::craft::topics::{self, Inquiry, Sighting};
 use crate::domain::{FeedName, Json};
-use crate::effects::FeedRead;
+use crate::effects::{FeedRead, PlannedNotice};
 use crate::instance::Feed;
-use crate::kinds::{KindError, Signal};
+use crate::kinds::{KindError, Notice, Signal};
 use crate::problem::perhaps;
 use crate::run::desk::{Answer, RunDesk};
 use crate::run::function::Kind::Map;
@@ -61,7 +61,7 @@ fn fresh(desk: &mut RunDesk, mut args: Args) -> Answer {
     let names = options.texts("feeds")?;
     let limit = options.count("limit")?.unwrap_or(200);
     options.end()?;
-    let mut found = Vec::new();
+    let (mut found, mut out) = (Vec::new(), 0);
     for feed in chosen(desk, names.as_deref())? {
         let name = feed.name.as_str().to_owned();
         // What this run was given once is not fresh a second time.
@@ -72,15 +72,20 @@ fn fresh(desk: &mut RunDesk, mut args: Args) -> Answer {
         let workflow = desk.workflow().as_str().to_owned();
         let unseen =
             desk.sense_signals(&format!("unseen {name} {limit}"), |db| view::unseen_signals(db, &workflow, &name, limit))?;
-        for row in unseen {
-            found.push(shown(&feed, &row.signal));
+        // All of them count as seen, so those beyond the limit are told below like any others that are left out.
+        if unseen.len() == limit {
+            let all =
+                desk.sense(&format!("unseen {name}"), |desk, _| desk.look(|db| view::unseen_count(db, &workflow, &name)))?;
+            out += all.saturating_sub(unseen.len());
         }
+        found.extend(unseen.iter().map(|row| shown(&feed, &row.signal)));
         let read = poll(desk, &feed)?;
         found.extend(read.signals.iter().map(|new| shown(&feed, &new.signal)));
         desk.effects.feeds.push(read);
     }
-    if found.len() > limit {
-        desk.write_log("info", &format!("{} signals were left out: the limit is {limit}", found.len() - limit));
+    out += found.len().saturating_sub(limit);
+    if out > 0 {
+        desk.write_log("info", &format!("{out} signals were left out: the limit is {limit}"));
         found.truncate(limit);
     }
     Ok(found.into())
@@ -122,6 +127,7 @@ fn poll(desk: &mut RunDesk, feed: &Feed) -> Result<FeedRead, Refusal> {
     if let Some((error, passing)) = polled.error {
         let word = if passing { "this time" } else { "" };
         desk.write_log("warn", &format!("the feed {name} could not be read {word}: {error}").replace("  ", " "));
+        alert(desk, feed, &error)?;
         return Ok(FeedRead { feed: name, new: 0, error: Some(error), cursor: None, signals: Vec::new(), seen: true });
     }
     for remark in &polled.remarks {
@@ -132,6 +138,28 @@ fn poll(desk: &mut RunDesk, feed: &Feed) -> Result<FeedRead, Refusal> {
     signals.reverse();
     signals.sort_by_key(|s| s.signal.published);
     Ok(FeedRead { feed: name, new: signals.len(), error: None, cursor: polled.cursor, signals, seen: true })
+}
+
+/// Tells people that a feed cannot be read, at the failure that makes it enough in a row: one is an accident, and many are one piece
+/// of news.
+fn alert(desk: &mut RunDesk, feed: &Feed, error: &str) -> Result<(), Refusal> {
+    let name = feed.name.as_str();
+    let failures = desk.sense(&format!("failures {name}"), |desk, _| desk.look(|db| view::feed_failures(db, name)))? + 1;
+    if failures != feed.alert_after {
+        return Ok(());
+    }
+    for person in desk.instance.clone().people.values() {
+        let title = person
+            .language
+            .pick(format!("Le flux « {name} » ne se lit plus"), format!("The feed \"{name}\" can no longer be read"));
+        let text = person.language.pick(
+            format!("{failures} lectures de suite ont échoué. La dernière fois :\n\n{error}\n\nIl est relu comme d'habitude ; sans nouvelle de votre part, rien d'autre ne vous sera dit.\n"),
+            format!("{failures} reads in a row have failed. The last time:\n\n{error}\n\nIt is read on as usual, and you will not be told again until it has worked in between.\n"),
+        );
+        let notice = Notice { kind: "alert".into(), title, text, html: None };
+        desk.effects.notices.push(PlannedNotice { to: person.name.clone(), once: None, notice });
+    }
+    Ok(())
 }
 
 fn rising(desk: &mut RunDesk, mut args: Args) -> Answer {
