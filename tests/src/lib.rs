@@ -5,6 +5,7 @@
 
 pub mod channel;
 pub mod component;
+pub mod disk;
 
 use beffroi::clock::Clock;
 use beffroi::config::Base;
