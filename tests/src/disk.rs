@@ -160,9 +160,10 @@ impl Disk {
         state.off_at = Some(state.acts + acts);
     }
 
-    /// Takes back what [`Disk::cut_after`] announced.
-    pub fn cut_no_more(&self) {
-        self.state().off_at = None;
+    /// Nothing is announced any more, and there is room.
+    pub fn heal(&self) {
+        let mut state = self.state();
+        (state.off_at, state.full, state.failing) = (None, false, None);
     }
 
     /// Whether the power is off.

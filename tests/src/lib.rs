@@ -6,6 +6,7 @@
 pub mod channel;
 pub mod component;
 pub mod disk;
+pub mod faults;
 
 use beffroi::clock::Clock;
 use beffroi::config::Base;

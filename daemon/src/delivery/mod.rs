@@ -7,6 +7,7 @@
 mod guards;
 mod limits;
 mod sending;
+mod silence;
 
 pub use limits::opens_at;
 
@@ -22,6 +23,7 @@ use crate::pulse::Pulse;
 use crate::store::view::{self, DeliveryRow, Look};
 use crate::store::{Change, CommitError, DeliveryMove, Op, Store};
 use limits::Limit;
+use silence::Silence;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -53,6 +55,7 @@ pub struct Outbox {
     pulse: Arc<Pulse>,
     busy: Mutex<HashSet<String>>,
     rests: Mutex<HashMap<DeliveryId, Rest>>,
+    silence: Silence,
 }
 
 /// A look that was put off without writing it down. Void as soon as somebody touches the row.
@@ -173,7 +176,8 @@ impl Outbox {
         current: Arc<Current>,
         pulse: Arc<Pulse>,
     ) -> Self {
-        Self { store, clock, network, adapters, current, pulse, busy: Mutex::default(), rests: Mutex::default() }
+        let silence = Silence::new(clock.monotonic());
+        Self { store, clock, network, adapters, current, pulse, busy: Mutex::default(), rests: Mutex::default(), silence }
     }
 
     /// Looks at the deliveries that want it.
@@ -442,7 +446,8 @@ impl Outbox {
         let business = &instance.business;
         Call {
             id: key,
-            attempt: row.attempts + 1,
+            // What is armed was counted then.
+            attempt: row.attempts + u32::from(!matches!(row.state.as_str(), "armed" | "unknown")),
             time: CALL_TIME,
             keep: &row.keep,
             now,
