@@ -9,7 +9,7 @@ mod firm;
 mod story;
 mod world;
 
-pub use story::{Life, live, live_with};
+pub use story::{Life, Way, live};
 pub use world::Outside;
 
 /// The database file on the simulated disk.

@@ -12,7 +12,7 @@ use beffroi::config::Base;
 use beffroi::daemon::{Engine, Injected};
 use beffroi::domain::{AccountName, DeliveryId, Json, PersonName, RunId, Timestamp};
 use beffroi::store::view::{self, DeliveryRow};
-use beffroi::store::{Change, DeliveryMove, Mode, Op};
+use beffroi::store::{Change, DeliveryMove, Medium, Mode, Op};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -112,15 +112,27 @@ struct Story<'a> {
     goes_back: bool,
     /// Whether anything may still go wrong.
     accidents: bool,
+    durable: bool,
+}
+
+/// In which way a life is lived.
+#[derive(Debug, Clone, Copy)]
+pub struct Way {
+    /// Nothing goes wrong but one loss of power, in the middle of the n-th act of the disk.
+    pub cut_at: Option<u64>,
+    /// Whether the store waits for the disk, as the daemon's does.
+    pub durable: bool,
+}
+
+impl Default for Way {
+    fn default() -> Self {
+        Self { cut_at: None, durable: true }
+    }
 }
 
 /// Lives the life of a seed. The folder is for the configuration; it may be used for one life after the other.
-pub fn live(seed: u64, folder: &Path) -> Life {
-    live_with(seed, folder, None)
-}
-
-/// The same, or with nothing going wrong but one loss of power in the middle of the n-th act of the disk.
-pub fn live_with(seed: u64, folder: &Path, cut_at: Option<u64>) -> Life {
+pub fn live(seed: u64, folder: &Path, way: Way) -> Life {
+    let Way { cut_at, durable } = way;
     let dice = Dice::seeded(seed);
     let starts =
         ["2026-01-01T05:00:00+01:00", "2026-03-28T12:00:00+01:00", "2026-10-24T12:00:00+02:00", "2026-06-10T05:00:00+02:00"];
@@ -147,6 +159,7 @@ pub fn live_with(seed: u64, folder: &Path, cut_at: Option<u64>) -> Life {
         started_once: false,
         goes_back: !edits,
         accidents: cut_at.is_none(),
+        durable,
     };
     story.lay_out();
     match cut_at {
@@ -343,7 +356,8 @@ impl Story<'_> {
         };
         let file = self.folder.join("beffroi.toml");
         let base = Base { state: None, builtin: None };
-        let engine = match Engine::start_on(&file, base, injected, outside.disk.medium()) {
+        let medium = Medium { durable: self.durable, ..outside.disk.medium() };
+        let engine = match Engine::start_on(&file, base, injected, medium) {
             Ok(engine) => engine,
             Err(error) => {
                 assert!(self.started_once || outside.disk.is_off(), "the engine does not start: {error}");
