@@ -412,10 +412,11 @@ pub(super) fn digest(engine: &Engine, outside: &Outside, folder: &Path) -> Strin
         let mut rows: Vec<String> = reader
             .prepare(&format!("SELECT * FROM {table}"))
             .and_then(|mut statement| {
-                let columns = statement.column_count();
+                // A seal covers the folder's name where a sentence names a file.
+                let columns: Vec<bool> = statement.column_names().map(|name| !name.ends_with("seal")).collect();
                 statement
                     .query_map([], |row| {
-                        (0..columns).try_fold(String::new(), |line, at| {
+                        columns.iter().enumerate().filter(|(_, told)| **told).try_fold(String::new(), |line, (at, _)| {
                             let value = match row.get_ref(at)? {
                                 ValueRef::Null => "null".to_owned(),
                                 ValueRef::Integer(n) => n.to_string(),
