@@ -108,7 +108,8 @@ fn the_power_may_go_at_every_single_act_of_the_disk() {
 #[test]
 fn a_store_that_does_not_wait_for_the_disk_is_found_out() {
     let folder = tempfile::tempdir().expect("a folder");
-    let found = (0..4).map(|seed| lived(seed, folder.path(), Way { durable: false, ..Way::default() }).broken).find(|b| !b.is_empty());
+    let found =
+        (0..4).map(|seed| lived(seed, folder.path(), Way { durable: false, ..Way::default() }).broken).find(|b| !b.is_empty());
     assert!(found.is_some(), "four lives without a single sync, and nobody noticed");
 }
 
