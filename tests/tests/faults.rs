@@ -106,6 +106,20 @@ fn the_power_may_go_at_every_single_act_of_the_disk() {
 }
 
 #[test]
+fn a_plugin_that_traps_takes_nothing_with_it() {
+    for seed in 0..3 {
+        let folder = tempfile::tempdir().expect("a folder");
+        let life = live(seed, folder.path(), Way { traps: true, ..Way::default() });
+        assert!(life.broken.is_empty(), "seed {seed}: {:#?}", life.broken);
+        assert!(
+            life.counts.get("runs that failed").copied().unwrap_or(0) > 0,
+            "seed {seed}: nothing ever trapped: {:?}",
+            life.counts
+        );
+    }
+}
+
+#[test]
 fn a_store_that_does_not_wait_for_the_disk_is_found_out() {
     let folder = tempfile::tempdir().expect("a folder");
     let found =

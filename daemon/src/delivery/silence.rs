@@ -33,3 +33,21 @@ impl Silence {
         until.unwrap_or(self.started + settles_within).saturating_sub(now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absent_is_believed_when_as_much_time_has_truly_passed() {
+        let second = Duration::from_secs;
+        let silence = Silence::new(second(100));
+        let (old, new) = (DeliveryId(1), DeliveryId(2));
+        assert_eq!(silence.left(old, second(60), second(110)), second(50), "armed by the process before: from this start on");
+        assert_eq!(silence.left(old, second(60), second(160)), second(0));
+        silence.begins(new, second(60), second(200));
+        assert_eq!(silence.left(new, second(60), second(201)), second(59));
+        silence.begins(DeliveryId(3), second(60), second(260));
+        assert_eq!(silence.left(new, second(60), second(260)), second(0), "what is over may be forgotten");
+    }
+}

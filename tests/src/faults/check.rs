@@ -391,6 +391,7 @@ pub(super) fn count(engine: &Engine, outside: &Outside) {
     for (word, sql) in [
         ("occurrences", "SELECT coalesce(sum(count), 0) FROM occurrence"),
         ("runs that ran", "SELECT count(*) FROM occurrence WHERE fate = 'ran'"),
+        ("runs that failed", "SELECT count(*) FROM occurrence WHERE fate = 'failed'"),
         ("posts and notices planned", "SELECT count(*) FROM delivery"),
         ("posts and notices online", "SELECT count(*) FROM delivery WHERE state = 'online'"),
     ] {

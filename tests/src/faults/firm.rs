@@ -78,7 +78,7 @@ pub(super) const PERSON: &str = "owner";
 pub(super) struct Program {
     /// Its name.
     pub name: String,
-    script: &'static str,
+    script: Option<&'static str>,
     schedule: Option<&'static str>,
     more: String,
 }
@@ -103,8 +103,9 @@ fn pick<T: Copy>(dice: &Dice, of: &[T]) -> T {
 }
 
 impl Firm {
-    /// The firm of a seed. `edits` says whether an edit changes a schedule.
-    pub(super) fn new(dice: &Dice, edits: bool) -> Self {
+    /// The firm of a seed. `edits` says whether an edit changes a schedule, `traps` whether there is a workflow that is a plugin and
+    /// ends in a trap.
+    pub(super) fn new(dice: &Dice, edits: bool, traps: bool) -> Self {
         let mut programs = Vec::new();
         let mut add = |name: &str, script: &'static str, schedule: Option<&'static str>, settings: String| {
             let missed = pick(dice, &["skip", "latest", "all"]);
@@ -115,7 +116,7 @@ impl Firm {
             let more = format!(
                 "missed = \"{missed}\"\noverlap = \"{overlap}\"\njitter = \"{jitter}\"\npause_after = {pause_after}\nwindow = \"{window}\"\n{settings}"
             );
-            programs.push(Program { name: name.to_owned(), script, schedule, more });
+            programs.push(Program { name: name.to_owned(), script: Some(script), schedule, more });
         };
         let fails = pick(dice, &[0, 1, 2, 9]);
         add("tally-a", "tally", Some(pick(dice, OFTEN)), String::new());
@@ -132,6 +133,10 @@ impl Firm {
             ("blind", Manner { reads_back: false, honours_keys: false, lag: lag(&[0, 30]) }),
             ("keyed", Manner { reads_back: false, honours_keys: true, lag: lag(&[0, 30]) }),
         ];
+        if traps {
+            let more = "plugin = \"hostile\"\nretries = 1\npause_after = 3\nsettings = { orders = '{\"do\":\"unreachable\"}' }\n";
+            programs.push(Program { name: "evil".into(), script: None, schedule: Some("25 */2 * * *"), more: more.into() });
+        }
         let spacing = pick(dice, &["0s", "90s", "10m"]);
         let hours = pick(dice, &["", "", "hours = [\"06:00-22:30\"]\n"]);
         let edited = edits.then(|| pick(dice, &["10 */2 * * *", "*/40 6-9 * * *", "0 5,17 * * *"]));
@@ -164,7 +169,10 @@ impl Firm {
         }
         for program in &self.programs {
             let Program { name, script, more, .. } = program;
-            let _ = write!(out, "[workflows.{name}]\nscript = \"{script}.rhai\"\n{more}");
+            let _ = write!(out, "[workflows.{name}]\n{more}");
+            if let Some(script) = script {
+                let _ = writeln!(out, "script = \"{script}.rhai\"");
+            }
             if let Some(schedule) = self.schedule(program, edits) {
                 let _ = writeln!(out, "schedule = \"{schedule}\"");
             }

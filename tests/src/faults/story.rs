@@ -113,6 +113,7 @@ struct Story<'a> {
     /// Whether anything may still go wrong.
     accidents: bool,
     durable: bool,
+    traps: bool,
 }
 
 /// In which way a life is lived.
@@ -122,17 +123,19 @@ pub struct Way {
     pub cut_at: Option<u64>,
     /// Whether the store waits for the disk, as the daemon's does.
     pub durable: bool,
+    /// Whether one of the workflows is a plugin that ends in a trap. It wants a folder of its own.
+    pub traps: bool,
 }
 
 impl Default for Way {
     fn default() -> Self {
-        Self { cut_at: None, durable: true }
+        Self { cut_at: None, durable: true, traps: false }
     }
 }
 
 /// Lives the life of a seed. The folder is for the configuration; it may be used for one life after the other.
 pub fn live(seed: u64, folder: &Path, way: Way) -> Life {
-    let Way { cut_at, durable } = way;
+    let Way { cut_at, durable, traps } = way;
     let dice = Dice::seeded(seed);
     let starts =
         ["2026-01-01T05:00:00+01:00", "2026-03-28T12:00:00+01:00", "2026-10-24T12:00:00+02:00", "2026-06-10T05:00:00+02:00"];
@@ -142,7 +145,7 @@ pub fn live(seed: u64, folder: &Path, way: Way) -> Life {
     let outside = Arc::new(Outside::new(dice.any(), time, disk));
     // Either schedules are edited or the clock goes back by more than an hour: both at once leave open what should have been.
     let edits = dice.below(2) == 0;
-    let firm = Firm::new(&dice, edits);
+    let firm = Firm::new(&dice, edits, traps);
     let mut story = Story {
         folder,
         firm,
@@ -160,6 +163,7 @@ pub fn live(seed: u64, folder: &Path, way: Way) -> Life {
         goes_back: !edits,
         accidents: cut_at.is_none(),
         durable,
+        traps,
     };
     story.lay_out();
     match cut_at {
@@ -235,6 +239,9 @@ impl Story<'_> {
         let plan = self.plan(days);
         self.outside.now_troubled(10 + self.chance(30));
         self.until(1);
+        if let Some(engine) = self.engine.as_ref().filter(|_| self.traps) {
+            crate::install(engine, std::fs::read(crate::package("hostile")).expect("the package was built"));
+        }
         for (at, event) in plan {
             self.until(at);
             self.happens(event);

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 const CHILD: &str = "BEFFROI_KILLS_FOLDER";
 /// Runs that each daemon asks for as soon as it lives.
-const RUNS: usize = 5;
+const RUNS: usize = 2;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
@@ -78,8 +78,8 @@ fn kill(folder: &Path, seed: u64, kills: u64) -> (Arc<Outside>, Ended) {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the daemon starts");
-        // Every other one dies while it starts or soon after; the others when a call asks for it, or a little later.
-        if dice.below(2) == 0 {
+        // One in four dies while it starts or soon after; the others when a call asks for it, or a little later.
+        if dice.below(4) == 0 {
             std::thread::sleep(Duration::from_micros(dice.below(120_000)));
         } else {
             while outside.record().promised.len() == promised && matches!(child.try_wait(), Ok(None)) {
@@ -87,7 +87,7 @@ fn kill(folder: &Path, seed: u64, kills: u64) -> (Arc<Outside>, Ended) {
             }
             let span = clock.monotonic() - begin;
             ended.spans = (ended.spans.0.max(span), ended.spans.1 + span);
-            let _ = asked.recv_timeout(Duration::from_micros(dice.below(300_000)));
+            let _ = asked.recv_timeout(Duration::from_micros(dice.below(500_000)));
         }
         child.kill().expect("SIGKILL");
         let output = child.wait_with_output().expect("it ends");

@@ -128,12 +128,12 @@ impl Outside {
         if self.calm.load(Ordering::SeqCst) {
             return Fate::Good;
         }
-        match self.dice.below(40) {
+        match self.dice.below(30) {
             0..=2 => Fate::Lost,
             3..=5 => Fate::Dropped,
             6 => Fate::Kill(true),
             7 => Fate::Kill(false),
-            8 | 9 => Fate::No,
+            8 => Fate::No,
             _ => Fate::Good,
         }
     }
