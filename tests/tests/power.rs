@@ -23,10 +23,10 @@ struct Witness {
 
 impl Witness {
     fn ask(&self, what: &str, question: &str) {
-        self.order.lock().unwrap().extend(self.disk.asked().last().map(|asked| asked.act));
+        self.order.lock().expect("nobody panics").extend(self.disk.asked().last().map(|asked| asked.act));
         let image = self.disk.after(Loss::All);
         let found = image.open("beffroi.db").and_then(|db| db.query_row(question, [], |row| row.get::<_, String>(0)));
-        self.seen.lock().unwrap().push((what.to_owned(), found.map_err(|e| e.to_string())));
+        self.seen.lock().expect("nobody panics").push((what.to_owned(), found.map_err(|e| e.to_string())));
     }
 }
 
@@ -36,7 +36,7 @@ impl Channel for Witness {
     }
 
     fn publish(&self, _: &Call<'_>, key: &str, post: &Outgoing, _: Option<&str>) -> Result<Outcome, KindError> {
-        let id = key.rsplit_once("-d").unwrap().1;
+        let id = key.rsplit_once("-d").expect("a delivery's number").1;
         self.ask(&post.text, &format!("SELECT state || ' ' || attempts FROM delivery WHERE id = {id}"));
         Ok(Outcome::Online(Receipt { remote_id: key.into(), url: None }))
     }
@@ -70,27 +70,27 @@ posts::plan(#{ text: `${one} and ${two}`, account: "facebook" });
 
 /// Runs the script once and delivers what it planned; gives back what was on the synced disk whenever something left.
 fn witnessed(durable: bool) -> (Vec<(String, Found)>, Vec<Act>) {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("scripts")).unwrap();
-    std::fs::write(folder.path().join("scripts/order.rhai"), SCRIPT).unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("scripts")).expect("written");
+    std::fs::write(folder.path().join("scripts/order.rhai"), SCRIPT).expect("written");
     let file = folder.path().join("beffroi.toml");
-    std::fs::write(&file, format!("{HEAD}{ACCOUNT}[workflows.order]\nscript = \"order.rhai\"\n")).unwrap();
+    std::fs::write(&file, format!("{HEAD}{ACCOUNT}[workflows.order]\nscript = \"order.rhai\"\n")).expect("written");
     let disk = Disk::new(folder.path());
     let medium = Medium { durable, ..disk.medium() };
     let witness = Arc::new(Witness { disk, seen: Mutex::default(), order: Mutex::default() });
     let injected = Injected {
-        clock: Arc::new(SimClock::new(Timestamp::parse(START).unwrap())),
+        clock: Arc::new(SimClock::new(Timestamp::parse(START).expect("an instant"))),
         dice: Arc::new(Dice::seeded(1)),
         network: witness.clone(),
         mode: Mode::Inline,
     };
-    let engine = Engine::start_on(&file, Base::default(), injected, medium).unwrap();
-    engine.adapters.install_channel(AccountName::parse("facebook").unwrap(), witness.clone());
+    let engine = Engine::start_on(&file, Base::default(), injected, medium).expect("it starts");
+    engine.adapters.install_channel(AccountName::parse("facebook").expect("a name"), witness.clone());
     witness.disk.watch();
-    engine.run_soon("order", None).unwrap();
-    while engine.turn().unwrap() == Turn::Did {}
-    let seen = std::mem::take(&mut *witness.seen.lock().unwrap());
-    let order = std::mem::take(&mut *witness.order.lock().unwrap());
+    engine.run_soon("order", None).expect("recorded");
+    while engine.turn().expect("the store answers") == Turn::Did {}
+    let seen = std::mem::take(&mut *witness.seen.lock().expect("nobody panics"));
+    let order = std::mem::take(&mut *witness.order.lock().expect("nobody panics"));
     (seen, order)
 }
 

@@ -268,7 +268,7 @@ impl Check<'_> {
         }
         for id in &self.told.approved {
             let found = rows.iter().find(|d| d.id == id.0);
-            if !found.is_some_and(|d| d.approval == "given") {
+            if found.is_none_or(|d| d.approval != "given") {
                 self.breaks(format!("{id} got its yes, and it is lost"));
             }
         }

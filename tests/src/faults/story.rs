@@ -516,15 +516,17 @@ impl Story<'_> {
         }
     }
 
+    fn approve(&mut self, row: &DeliveryRow) {
+        if self.order(vec![Op::Approve { id: row.id, seal: row.seal.clone(), by: PERSON.into() }]) {
+            self.told.approved.push(row.id);
+            self.outside.count("a person's yes");
+        }
+    }
+
     fn answer(&mut self, row: &DeliveryRow, peace: bool) {
         match row.state.as_str() {
             "held" if row.approval == "needed" => match if peace { 0 } else { self.chance(6) } {
-                0..=3 => {
-                    if self.order(vec![Op::Approve { id: row.id, seal: row.seal.clone(), by: PERSON.into() }]) {
-                        self.told.approved.push(row.id);
-                        self.outside.count("a person's yes");
-                    }
-                }
+                0..=3 => self.approve(row),
                 4 => {
                     self.order(vec![Op::Reject { id: row.id, by: PERSON.into(), reason: "not this one".into() }]);
                 }

@@ -233,7 +233,7 @@ impl Outside {
         match found {
             Ok((state, attempts)) if state == "armed" && attempts == attempt => self.count("armed mark found on the synced disk"),
             other => {
-                self.breaks(format!("d{id} to {target} is sent (attempt {attempt}), and on the synced disk it is {other:?}"))
+                self.breaks(format!("d{id} to {target} is sent (attempt {attempt}), and on the synced disk it is {other:?}"));
             }
         }
     }
@@ -282,7 +282,8 @@ impl Outside {
         let lag = i64::try_from(inner.dice.below(u64::try_from(manner.lag.as_millis()).unwrap_or(0) + 1)).unwrap_or(0);
         let what = if trouble { inner.dice.below(15) } else { 100 };
         let accepts = matches!(what, 0..=4 | 13..);
-        if accepts && !(manner.honours_keys && !kept.copies.is_empty()) {
+        let known = manner.honours_keys && !kept.copies.is_empty();
+        if accepts && !known {
             // What is answered "online" may still be out of sight for a while, like everything else.
             kept.copies.push(now + lag);
             if kept.copies.len() > 1 {
