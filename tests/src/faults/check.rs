@@ -322,7 +322,7 @@ impl Check<'_> {
             "a run of the listener tells its person once",
             &format!(
                 "SELECT 'r' || o.id FROM occurrence o WHERE o.workflow = 'listener' AND o.fate = 'ran'
-                    AND (SELECT count(*) FROM delivery d WHERE d.run = o.id AND d.kind = 'notice' AND d.target = '{PERSON}') <> 1"
+                    AND (SELECT count(*) FROM delivery d WHERE d.run = o.id AND d.kind = 'notice' AND d.target = '{PERSON}' AND d.once = 'r' || o.id) <> 1"
             ),
         )
     }
