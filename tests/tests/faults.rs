@@ -81,7 +81,7 @@ fn whatever_goes_wrong_nothing_is_lost_doubled_or_silent() {
     let counts = many((0..number("BEFFROI_SEEDS").unwrap_or(120)).map(|seed| (seed, Way::default())));
     let seen = |what: &str| counts.get(what).copied().unwrap_or(0);
     let lives = seen("lives");
-    assert!(seen("losses of power") > 5 * lives && seen("armed mark found on the synced disk") > 5 * lives, "{counts:?}");
+    assert!(seen("losses of power") > 5 * lives && seen("armed mark found on the synced disk") > 2 * lives, "{counts:?}");
 }
 
 /// Lives in which nothing goes wrong but one loss of power: at this act of the disk, and at that, and so on.

@@ -221,12 +221,12 @@ impl Disk {
             inodes: mine
                 .inodes
                 .iter()
-                .map(|i| Inode { durable: i.durable.clone(), pending: i.pending.clone(), ..Inode::default() })
+                .map(|i| Inode { durable: i.durable.clone(), pending: i.pending.clone(), named: i.named, ..Inode::default() })
                 .collect(),
             ..State::default()
         };
-        for (to, from) in image.inodes.iter_mut().zip(&mine.inodes) {
-            (to.now, to.named) = (from.now.clone(), from.named);
+        for (to, from) in image.inodes.iter_mut().zip(&mine.inodes).filter(|_| loss == Loss::Nothing) {
+            to.now.clone_from(&from.now);
         }
         drop(mine);
         image.settle(loss);

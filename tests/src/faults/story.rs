@@ -280,6 +280,7 @@ impl Story<'_> {
                 continue;
             };
             let before = self.outside.time.truth();
+            self.outside.count("turns");
             match engine.turn() {
                 Ok(Turn::Did) => {
                     turns += 1;

@@ -210,7 +210,7 @@ impl Outside {
     fn meanwhile(&self) {
         let engine = {
             let inner = self.inner();
-            if inner.dice.below(4) > 0 {
+            if inner.dice.below(8) > 0 {
                 return;
             }
             inner.engine.upgrade()
@@ -256,7 +256,7 @@ impl Outside {
         }
         let (key, id) = self.number(key);
         self.count("calls of publish");
-        if self.inner().dice.below(8) == 0 {
+        if self.inner().dice.below(16) == 0 {
             self.armed_on_disk(target, id, call.attempt);
         }
         self.meanwhile();
