@@ -31,7 +31,7 @@ use crate::schedule::recover;
 use crate::secrets::{Secrets, Sources};
 use crate::store::journal::{JournalOp, ShadowRow};
 use crate::store::plugins as stored_plugins;
-use crate::store::{Change, CommitError, Mode, Op, OpenError, Store, TriggerKind, view};
+use crate::store::{Change, CommitError, Medium, Mode, Op, OpenError, Store, TriggerKind, view};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -290,13 +290,22 @@ impl Engine {
     /// # Errors
     /// [`StartError`], with every problem at once.
     pub fn start(file: &Path, base: Base, injected: Injected) -> Result<Arc<Self>, StartError> {
+        let medium = Medium::of(injected.mode);
+        Self::start_on(file, base, injected, medium)
+    }
+
+    /// The same with the store on another medium than the machine's disk.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub fn start_on(file: &Path, base: Base, injected: Injected, medium: Medium) -> Result<Arc<Self>, StartError> {
         let loaded = config::load(file, &base).map_err(StartError::Problems)?;
         let Loaded { mut instance, store, socket, files, warnings } = loaded;
         for warning in &warnings {
             tracing::warn!("{}", warning.render().trim_end());
         }
         let Injected { clock, dice, network, mode } = injected;
-        let store = Arc::new(Store::open(&store, mode)?);
+        let store = Arc::new(Store::open_on(&store, mode, medium)?);
         let scripts = Arc::new(Scripts::new(functions(), &instance.scripts));
         let (problems, good) = check_scripts(&instance, &scripts, Some(&store))?;
         if any_error(&problems) {

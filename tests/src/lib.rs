@@ -5,6 +5,8 @@
 
 pub mod channel;
 pub mod component;
+pub mod disk;
+pub mod faults;
 pub mod fuzzed;
 
 use beffroi::clock::Clock;

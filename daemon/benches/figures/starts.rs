@@ -6,7 +6,8 @@
 
 use crate::place::{Place, Watch, engine};
 use crate::{Figure, median};
-use beffroi::store::Mode;
+use beffroi::domain::Timestamp;
+use beffroi::store::{Change, Mode, NewOccurrence, Op, TriggerKind};
 use sd_notify::NotifyState;
 use std::fmt::Write as _;
 use std::fs;
@@ -149,8 +150,37 @@ pub(crate) fn measure() -> Vec<Figure> {
     let who = if binary().is_some() { "beffroi start" } else { "the engine alone" };
     let mut out = Vec::new();
     out.extend(thousand(who));
+    out.push(in_flight(who));
     out.extend(hundred_thousand(who));
     out
+}
+
+/// A process that ended in the middle of a thousand runs: the next one is ready when all of them are on the board again.
+fn in_flight(who: &str) -> Figure {
+    const RUNS: usize = 1_000;
+    let spans = (0..5).map(|_| {
+        let place = Place::new("[workflows.tick]\nscript = \"tick.rhai\"\n").script("tick", "run::due()\n");
+        let engine = place.engine();
+        let now: Timestamp = engine.clock.now();
+        let version = engine.workflow("tick").expect("it is in the configuration").version.to_string();
+        let begun = (0..RUNS).flat_map(|_| {
+            let id = engine.store.next_run();
+            let occurrence = NewOccurrence::open(id, "tick", TriggerKind::Later, now);
+            [Op::Occur(occurrence), Op::Attempt { id, attempt: 1, interrupted: 0, version: version.clone() }]
+        });
+        engine.store.commit(Change::new(now, begun.collect())).expect("the disk takes it");
+        drop(engine);
+        let daemon = Daemon::start(&place);
+        let ready = daemon.ready;
+        daemon.stop();
+        let engine = place.engine();
+        let reader = engine.store.read().expect("the database can be read");
+        let known: i64 =
+            reader.query_row("SELECT count(*) FROM run WHERE interrupted = 1", [], |row| row.get(0)).expect("counted");
+        assert!(known > 0, "the daemon took up what was going on");
+        ready
+    });
+    Figure::below("start to all on the board, 1,000 runs in flight", 1_000.0, "ms", median(spans.collect()), who.into())
 }
 
 fn thousand(who: &str) -> Vec<Figure> {

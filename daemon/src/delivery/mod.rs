@@ -10,6 +10,7 @@ mod handover;
 mod limits;
 mod recall;
 mod sending;
+mod silence;
 
 pub use forecast::{Fate, forecast};
 pub use limits::opens_at;
@@ -28,6 +29,7 @@ use crate::store::view::{self, DeliveryRow, Look};
 use crate::store::{Change, CommitError, DeliveryMove, Op, Store};
 use handover::Matter;
 use limits::{Lately, Limit};
+use silence::Silence;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -59,6 +61,7 @@ pub struct Outbox {
     pulse: Arc<Pulse>,
     busy: Mutex<HashSet<String>>,
     rests: Mutex<HashMap<DeliveryId, Rest>>,
+    silence: Silence,
 }
 
 /// A look that was put off without writing it down. Void as soon as somebody touches the row.
@@ -181,7 +184,8 @@ impl Outbox {
         current: Arc<Current>,
         pulse: Arc<Pulse>,
     ) -> Self {
-        Self { store, clock, network, adapters, current, pulse, busy: Mutex::default(), rests: Mutex::default() }
+        let silence = Silence::new(clock.monotonic());
+        Self { store, clock, network, adapters, current, pulse, busy: Mutex::default(), rests: Mutex::default(), silence }
     }
 
     /// Looks at the deliveries that want it.
@@ -515,7 +519,8 @@ impl Outbox {
         let business = &instance.business;
         Call {
             id: key,
-            attempt: row.attempts + 1,
+            // What is armed was counted then.
+            attempt: row.attempts + u32::from(!matches!(row.state.as_str(), "armed" | "unknown")),
             time: CALL_TIME,
             keep: &row.keep,
             now,

@@ -87,7 +87,9 @@ impl Outbox {
         self.store.commit(Change { built_on: vec![freeze], ops: vec![Op::Move(Box::new(arm))], at: now })?;
         let mut armed = row;
         (armed.row.state, armed.row.attempts, armed.row.armed_at) = ("armed".into(), armed.attempts + 1, Some(now));
-        match cleared.content.publish(&self.call(instance, &armed, &key, now), &key, armed.prepared.as_deref()) {
+        let answer = cleared.content.publish(&self.call(instance, &armed, &key, now), &key, armed.prepared.as_deref());
+        self.silence.begins(armed.id, cleared.content.settles_within(), self.clock.monotonic());
+        match answer {
             Ok(Outcome::Online(receipt)) => self.online(&armed, &receipt, language),
             Ok(Outcome::Pending(pause)) => self.pending(&armed, pause, now),
             // A defect may have struck after the post had left: it proves no more than silence does.
@@ -184,11 +186,12 @@ impl Outbox {
         let open_for = now.since(row.armed_at.unwrap_or(now));
         let later = now.plus(open_for.clamp(FIRST_WAIT, LONGEST_WAIT));
         let key = self.key(row);
+        let silent = self.silence.left(row.id, content.settles_within(), self.clock.monotonic());
         match content.find(&self.call(instance, row, &key, now), &key, row.prepared.as_deref()) {
             Some(Ok(Finding::Online(receipt))) => self.online(row, &receipt, language),
-            Some(Ok(Finding::Absent)) if now < row.armed_at.unwrap_or(now).plus(content.settles_within()) => {
+            Some(Ok(Finding::Absent)) if !silent.is_zero() => {
                 let text = language.pick("peut-être parti ; vérifié de nouveau", "it may have gone out; read back again");
-                self.wait(row, "unknown", text.into(), row.armed_at.unwrap_or(now).plus(content.settles_within()))
+                self.wait(row, "unknown", text.into(), now.plus(silent))
             }
             Some(Ok(Finding::Absent)) => {
                 if let Some(recall) = &row.recall {

@@ -160,9 +160,34 @@ pub enum Mode {
     Inline,
 }
 
+/// What the file lies on. The daemon's is the machine's disk; a test puts one in its place that loses power.
+#[derive(Debug, Clone)]
+pub struct Medium {
+    /// The VFS that SQLite is to use, by its registered name; the machine's own when left out.
+    pub vfs: Option<&'static str>,
+    /// Whether a commit is answered only when it would survive power loss.
+    pub durable: bool,
+}
+
+impl Medium {
+    /// What goes with a mode: a step's answer and an armed delivery must survive power loss, not only the process. A simulation
+    /// need not.
+    pub fn of(mode: Mode) -> Self {
+        Self { vfs: None, durable: mode == Mode::Threaded }
+    }
+
+    fn open(&self, path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+        match self.vfs {
+            None => Connection::open_with_flags(path, flags),
+            Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs),
+        }
+    }
+}
+
 /// The store. Cheap to share behind an `Arc`.
 pub struct Store {
     path: PathBuf,
+    medium: Medium,
     writer: Writer,
     readers: Mutex<Vec<Connection>>,
     next_run: AtomicI64,
@@ -187,15 +212,22 @@ impl Store {
     /// # Errors
     /// [`OpenError`]; a file that is not ours or newer than this program is left untouched.
     pub fn open(path: &Path, mode: Mode) -> Result<Self, OpenError> {
+        Self::open_on(path, mode, Medium::of(mode))
+    }
+
+    /// The same on another medium than the machine's disk, or with another durability.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_on(path: &Path, mode: Mode, medium: Medium) -> Result<Self, OpenError> {
         let unusable = |why: String| OpenError::Unusable { path: path.to_owned(), why };
         if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|e| unusable(e.to_string()))?;
         }
         let lock = Self::lock(path)?;
-        let mut connection = Connection::open(path).map_err(|e| unusable(e.to_string()))?;
+        let mut connection = medium.open(path, OpenFlags::default()).map_err(|e| unusable(e.to_string()))?;
         Self::prepare(&mut connection, path)?;
-        // A step's answer and an armed delivery must survive power loss, not only the process. A simulation need not.
-        let durability = if mode == Mode::Threaded { "FULL" } else { "OFF" };
+        let durability = if medium.durable { "FULL" } else { "OFF" };
         connection.pragma_update(None, "synchronous", durability).map_err(|e| sorted(path, &e))?;
         let sort = |error: rusqlite::Error| sorted(path, &error);
         let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(sort);
@@ -219,6 +251,7 @@ impl Store {
         };
         Ok(Self {
             path: path.to_owned(),
+            medium,
             writer,
             readers: Mutex::new(Vec::new()),
             next_run: AtomicI64::new(next_run),
@@ -351,7 +384,7 @@ impl Store {
             Some(connection) => connection,
             None => {
                 let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                let connection = Connection::open_with_flags(&self.path, flags)?;
+                let connection = self.medium.open(&self.path, flags)?;
                 connection.busy_timeout(Duration::from_secs(5))?;
                 connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -1000; PRAGMA trusted_schema = OFF;")?;
                 connection.set_prepared_statement_cache_capacity(64);
@@ -373,7 +406,7 @@ impl Store {
         let failed =
             |e: rusqlite::Error| format!("The backup to {} failed: {e}. Check the folder and the free space.", to.display());
         // `query_only`, set on readers, forbids VACUUM INTO; a connection that can only read the source does not need it.
-        let source = Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
+        let source = self.medium.open(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
         let done = source.execute("VACUUM INTO ?1", [name]).and_then(|_| {
             let copy = Connection::open_with_flags(to, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
             copy.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0))

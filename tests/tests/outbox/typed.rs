@@ -63,7 +63,7 @@ fn recall_typed(id: &str, done: bool) -> Command {
 }
 
 fn why(subject: &str) -> Command {
-    Command::Why { subject: subject.into() }
+    Command::Why { subject: subject.into(), when: Vec::new() }
 }
 
 fn frozen_shop(network: &Arc<ScriptedChannel>, posts: usize) -> World {
