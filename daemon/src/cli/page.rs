@@ -145,7 +145,7 @@ fn needs(needs: &Json, to: Reader) -> String {
     if let Some(reason) = needs["frozen"].as_str() {
         lines.push((
             to.pick(format!("Tout envoi est gelé ({reason})."), format!("All sending is frozen ({reason}).")),
-            "beffroi thaw".into(),
+            "beffroi thaw --list | beffroi thaw".into(),
         ));
     }
     for account in list(needs, "stopped") {

@@ -1,11 +1,11 @@
-//! What the store knows about deliveries besides their own rows: what stands in for what, what is to be taken down, what was let
-//! go on although all is frozen.
+//! How deliveries come to be and move, and what surrounds them: what stands in for what, what is to be taken down, what was let go
+//! on although all is frozen.
 //!
-//! In: the outbox's steps and the owner's decisions, as [`OutboxOp`]. Out: rows, all of a change's or none; answers as plain values.
+//! In: new deliveries, their moves, and the owner's decisions, as [`OutboxOp`]. Out: rows, all of a change's or none; answers as plain values.
 //! Never: decides which of them is right. It refuses what must not be: a fallback beside its post, a second moment for what has
 //! gone out, a post sent again that was called back.
 
-use super::change::{Committed, NewDelivery, Origin, deliver, move_delivery, one, tell, touch};
+use super::change::{Committed, NewDelivery, one, touch};
 use super::{CommitError, DeliveryMove, instant};
 use crate::domain::{DeliveryId, PostId, RunId, Timestamp};
 use crate::kinds::PrivateWrite;
@@ -151,6 +151,112 @@ pub(super) fn apply(
             tell(db, id.0, at, "held", note)?;
         }
         OutboxOp::Reslot { id, to, note, yes } => reslot(db, *id, to, note, yes.as_deref(), at, version, made)?,
+    }
+    Ok(())
+}
+
+/// Where a delivery comes from.
+pub(super) struct Origin<'a> {
+    pub(super) kind: &'static str,
+    pub(super) post: Option<i64>,
+    pub(super) run: RunId,
+    pub(super) once: Option<&'a str>,
+    pub(super) item: Option<&'a str>,
+    pub(super) theme: Option<&'a str>,
+}
+
+/// Adds a delivery, and right behind it what stands in for it: whatever is planned later has its place after both.
+pub(super) fn deliver(
+    db: &Connection,
+    origin: &Origin<'_>,
+    new: &NewDelivery,
+    at: i64,
+    made: &mut Committed,
+) -> Result<(), CommitError> {
+    let id = deliver_one(db, origin, new, new.due, at, made)?;
+    if let Some(fallback) = &new.fallback {
+        let twin = NewDelivery {
+            target: new.target.clone(),
+            held: Some(format!("stands in for {}", DeliveryId(id))),
+            content: fallback.content.clone(),
+            seal: fallback.seal,
+            needs_yes: new.needs_yes,
+            due: new.due,
+            until: new.until,
+            guards: None,
+            fallback: None,
+        };
+        let origin = Origin { item: fallback.item.as_deref(), theme: fallback.theme.as_deref(), ..*origin };
+        let standing = deliver_one(db, &origin, &twin, twin.until.unwrap_or(Timestamp::NEVER), at, made)?;
+        db.prepare_cached("INSERT INTO fallback (delivery, stands_in_for) VALUES (?1, ?2)")?.execute([standing, id])?;
+    }
+    Ok(())
+}
+
+fn deliver_one(
+    db: &Connection,
+    origin: &Origin<'_>,
+    new: &NewDelivery,
+    look_at: Timestamp,
+    at: i64,
+    made: &mut Committed,
+) -> Result<i64, CommitError> {
+    let state = if new.held.is_some() { "held" } else { "due" };
+    db.prepare_cached(
+        "INSERT INTO delivery (kind, post, run, target, state, reason, content, seal, approval, due, until, look_at, guards, once,
+             item, theme, created)
+         VALUES (:kind, :post, :run, :target, :state, :reason, :content, :seal, :approval, :due, :until, :look_at, :guards, :once,
+             :item, :theme, :created)",
+    )?
+    .execute(named_params! {
+        ":kind": origin.kind, ":post": origin.post, ":run": origin.run.0, ":target": new.target, ":state": state, ":reason": new.held,
+        ":content": new.content, ":seal": new.seal.to_string(), ":approval": if new.needs_yes { "needed" } else { "none" },
+        ":due": new.due.millis(), ":until": new.until.map(Timestamp::millis), ":look_at": look_at.millis(), ":guards": new.guards,
+        ":once": origin.once, ":item": origin.item, ":theme": origin.theme, ":created": at,
+    })?;
+    let id = db.last_insert_rowid();
+    tell(db, id, at, state, new.held.as_deref().unwrap_or("planned"))?;
+    made.deliveries.push(DeliveryId(id));
+    Ok(id)
+}
+
+pub(super) fn tell(db: &Connection, delivery: i64, at: i64, state: &str, text: &str) -> rusqlite::Result<()> {
+    db.prepare_cached("INSERT INTO delivery_event VALUES (?1, ?2, ?3, ?4)")?.execute(params![delivery, at, state, text])?;
+    Ok(())
+}
+
+/// Moves a delivery. `then` is done right after, before what hangs on the delivery ends with it.
+pub(super) fn move_delivery(
+    db: &Connection,
+    step: &DeliveryMove,
+    at: i64,
+    then: impl FnOnce(&Connection) -> Result<(), CommitError>,
+) -> Result<(), CommitError> {
+    let now: Option<String> =
+        db.prepare_cached("SELECT state FROM delivery WHERE id = ?1")?.query_row([step.id.0], |row| row.get(0)).optional()?;
+    let now = now.unwrap_or_default();
+    if !step.from.contains(&now.as_str()) {
+        return Err(CommitError::Conflict(format!("{} is {now}, not {}", step.id, step.from.join(" or "))));
+    }
+    let settled = matches!(step.to, "online" | "refused" | "cancelled" | "dead");
+    db.prepare_cached(
+        "UPDATE delivery SET state = :to, reason = :reason, look_at = :look_at, prepared = coalesce(:prepared, prepared),
+             remote_id = coalesce(:remote, remote_id), url = coalesce(:url, url),
+             attempts = iif(state = 'dead', 0, attempts) + :attempt,
+             armed_at = iif(:to = 'armed', :at, armed_at), settled_at = iif(:settled, :at, settled_at)
+         WHERE id = :id",
+    )?
+    .execute(named_params! {
+        ":id": step.id.0, ":to": step.to, ":reason": step.reason, ":look_at": step.look_at.millis(), ":prepared": step.prepared,
+        ":remote": step.receipt.as_ref().map(|r| &r.remote_id), ":url": step.receipt.as_ref().and_then(|r| r.url.as_ref()),
+        ":attempt": i64::from(step.attempt), ":at": at, ":settled": settled,
+    })?;
+    if step.tell {
+        tell(db, step.id.0, at, step.to, &step.reason)?;
+    }
+    then(db)?;
+    if matches!(step.to, "online" | "refused" | "cancelled") {
+        ended(db, step.id.0, step.to, at)?;
     }
     Ok(())
 }
