@@ -76,7 +76,7 @@ fn a_sound_daemon_has_nothing_to_mend_and_each_check_says_so() {
     let all =
         ["disk", "configuration", "database", "clock", "ledger", "overdue", "runs", "deliveries", "stopped", "backlog", "feeds"];
     assert_eq!(checks, all);
-    assert!(report.findings[4].text.contains("30 due times, each with one row"), "{report:#?}");
+    assert!(report.findings[4].text.contains("30\u{a0}due times, each with one row"), "{report:#?}");
     assert!(report.running && report.findings.iter().all(|f| f.help.is_empty() && f.text.ends_with('.')), "{report:#?}");
     let french = look(&mut in_french());
     assert!(french.findings.iter().any(|f| f.text == "La base de données est entière."), "{french:#?}");

@@ -279,12 +279,18 @@ impl<'a> Exam<'a> {
     /// The disk it lies on.
     fn file(&mut self, database: &Path) {
         let folder = database.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let Ok(about) = rustix::fs::statvfs(folder) else { return };
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        let Ok(about) = rustix::fs::statvfs(&folder) else { return };
         self.space(about.f_bavail.saturating_mul(about.f_frsize), &folder.display().to_string());
     }
 
     fn space(&mut self, free: u64, folder: &str) {
-        let size = words::bytes(free, self.language);
+        let giga = free as f64 / 1e9;
+        let size = if giga >= 1.0 {
+            format!("{}{}{}", show::number(giga, self.language), show::WIDE, self.pick("Go", "GB"))
+        } else {
+            words::bytes(free, self.language)
+        };
         let help = self.pick(
             "Libérez de la place : sans elle, Beffroi ne peut plus rien noter, et n'envoie donc plus rien.",
             "Free some space: without it Beffroi cannot write anything down, and so sends nothing.",
@@ -393,11 +399,13 @@ impl<'a> Exam<'a> {
             found.unknown.dedup();
         }
         if found.holds() {
-            let (count, since) = (show::whole(i64::try_from(found.expected).unwrap_or(i64::MAX), self.language), self.when(from));
+            let since = self.when(from);
+            let rows = usize::try_from(found.expected).unwrap_or(usize::MAX);
+            let count = self.number(rows, ("échéance", "échéances"), ("due time", "due times"));
             self.fine(
                 "ledger",
-                format!("Registre complet depuis {since} : {count} échéances, chacune notée une fois."),
-                format!("The ledger is complete since {since}: {count} due times, each with one row."),
+                format!("Le registre est complet depuis {since} : {count}, notée chacune une fois."),
+                format!("The ledger is complete since {since}: {count}, each with one row."),
             );
         } else {
             let zone = self.instance.map_or(crate::domain::Zone::UTC, |i| i.business.zone);

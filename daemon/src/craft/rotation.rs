@@ -278,17 +278,15 @@ pub fn in_the_way(wanted: &Wanted<'_>, item: &Candidate<'_>, used: Option<&Use>,
         let resting = posts.iter().take(wanted.theme_spacing).position(|post| post.theme == item.theme && !item.theme.is_empty());
         return resting.map(|at| {
             let theme = item.theme;
+            let posts = |count: usize| {
+                let count = i64::try_from(count).unwrap_or(i64::MAX);
+                let (one, many) = language.pick(("publication", "publications"), ("post", "posts"));
+                show::counted(count, one, many, language)
+            };
+            let (ago, rest) = (posts(at + 1), posts(wanted.theme_spacing));
             language.pick(
-                format!(
-                    "le thème « {theme} » se repose : il est passé il y a {} publication(s), il en faut {}",
-                    at + 1,
-                    wanted.theme_spacing
-                ),
-                format!(
-                    "the theme \"{theme}\" rests: it was {} post(s) ago, {} are needed in between",
-                    at + 1,
-                    wanted.theme_spacing
-                ),
+                format!("le thème « {theme} » est passé il y a {ago} et se repose pendant {rest} (theme_spacing)"),
+                format!("the theme \"{theme}\" was {ago} ago and rests for {rest} (theme_spacing)"),
             )
         });
     };
