@@ -13,8 +13,11 @@ pub use readers::{config, csv, feed, library, manifest};
 
 use beffroi::problem::Problem;
 
+/// A check and its name.
+pub type Target = (&'static str, fn(&[u8]));
+
 /// Every check, by the name of its target and of its folder in the corpus.
-pub const TARGETS: [(&str, fn(&[u8])); 7] = [
+pub const TARGETS: [Target; 7] = [
     ("cron", cron),
     ("config", config),
     ("feed", feed),

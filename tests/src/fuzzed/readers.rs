@@ -100,7 +100,7 @@ pub fn feed(data: &[u8]) {
     let types =
         [None, Some("text/xml"), Some("application/rss+xml; charset=iso-8859-1"), Some("application/feed+json"), Some("\"=;,")];
     let content_type = types[data.len() % types.len()];
-    let base = (data.len() / types.len() % 2 == 0).then_some("https://boulangerie.example/journal/flux.xml");
+    let base = (data.len() / types.len()).is_multiple_of(2).then_some("https://boulangerie.example/journal/flux.xml");
     let read = feed::parse(data, content_type, base);
     match &read {
         Ok(page) => page_holds(page),
@@ -137,11 +137,10 @@ pub fn csv(data: &[u8]) {
     let columns = BTreeMap::from([("title".to_owned(), "Nom".to_owned())]);
     let columns = if data.len().is_multiple_of(7) { columns } else { BTreeMap::new() };
     let euro = Currency::parse("EUR").expect("a currency");
-    let mut versions = data.splitn(2, |b| *b == 0x1e);
     KEPT.with(|kept| {
         let mut cursor: Option<String> = None;
-        for (micros, version) in [versions.next(), versions.next()].into_iter().flatten().zip([1, 2]).map(|(v, m)| (m, v)) {
-            let catalog = CsvCatalog::new(kept.put("stock.csv", version, micros), columns.clone(), euro.clone());
+        for (micros, version) in (1..).zip(data.splitn(2, |b| *b == 0x1e)) {
+            let catalog = CsvCatalog::new(kept.put("stock.csv", version, micros), columns.clone(), euro);
             // First while somebody may still be writing it, then later.
             for now in [WRITTEN, SETTLED] {
                 match poll(&catalog, now, cursor.as_deref()) {
