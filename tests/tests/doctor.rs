@@ -140,7 +140,8 @@ fn posts_in_doubt_and_posts_given_up_are_found_with_the_answer_to_give() {
     world.run_with("say", Some(json!({ "text": "Again", "account": "facebook" })));
     world.advance("5m");
     let report = look(&mut world);
-    let second = report.findings.iter().find(|f| f.text.contains("d2")).expect("the second one");
+    let second =
+        report.findings.iter().find(|f| f.text.contains("d3")).expect("the second one; d2 is the letter about the first");
     assert_eq!((second.severity, second.help.as_str()), (Grade::Warning, "Beffroi reads it back by itself."));
     tamper(&mut world, "UPDATE delivery SET state = 'dead', reason = 'given up after 8 tries', settled_at = armed_at");
     let report = look(&mut world);
