@@ -24,7 +24,13 @@ fn report(seed: u64, way: Way, broken: &[String]) -> Option<String> {
 fn lived(seed: u64, folder: &Path, way: Way) -> Life {
     catch_unwind(AssertUnwindSafe(|| live(seed, folder, way))).unwrap_or_else(|panic| {
         let said = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
-        Life { broken: vec![format!("a panic: {said:?}")], counts: BTreeMap::new(), digest: String::new(), acts: 0 }
+        Life {
+            broken: vec![format!("a panic: {said:?}")],
+            counts: BTreeMap::new(),
+            digest: String::new(),
+            acts: 0,
+            tale: Vec::new(),
+        }
     })
 }
 

@@ -177,7 +177,7 @@ impl Disk {
 
     /// The next syncs fail, so many of them.
     pub fn fail_syncs(&self, count: u32, how: Failing) {
-        self.state().failing = Some((count, how));
+        self.state().failing = (count > 0).then_some((count, how));
     }
 
     /// How many writes and syncs have failed because the disk was told to let them.

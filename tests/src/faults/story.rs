@@ -71,6 +71,8 @@ pub struct Life {
     pub digest: String,
     /// How many acts the disk carried out.
     pub acts: u64,
+    /// What went wrong and was done, in order, by true time and by the machine's clock.
+    pub tale: Vec<String>,
 }
 
 /// What somebody outside was told and will hold against the daemon.
@@ -114,6 +116,11 @@ struct Story<'a> {
     accidents: bool,
     durable: bool,
     traps: bool,
+    /// An edit that the disk did not let come into force yet.
+    unread: bool,
+    /// Failing syncs forget what they should have kept.
+    forgets: bool,
+    tale: Vec<String>,
 }
 
 /// In which way a life is lived.
@@ -164,6 +171,9 @@ pub fn live(seed: u64, folder: &Path, way: Way) -> Life {
         accidents: cut_at.is_none(),
         durable,
         traps,
+        unread: false,
+        forgets: false,
+        tale: Vec::new(),
     };
     story.lay_out();
     match cut_at {
@@ -317,11 +327,18 @@ impl Story<'_> {
     fn rested(&mut self) {
         let now = self.now();
         self.told.rested_until = self.told.rested_until.max(now);
+        if self.unread {
+            // Whoever edited it asks again.
+            self.unread = self.engine.as_ref().is_some_and(|engine| engine.reload().is_err());
+            return;
+        }
         if let Some((edits, _, known)) = self.told.edits.last_mut()
             && *edits == self.edits
             && known.is_none()
         {
             *known = Some(self.told.furthest.max(now));
+            let edits = *edits;
+            self.tell(format!("edit {edits} is in force"));
         }
     }
 
@@ -333,6 +350,7 @@ impl Story<'_> {
             1 => Loss::Nothing,
             _ => Loss::Seeded(self.dice.any()),
         });
+        self.tell(format!("the power is gone; {loss:?}"));
         self.outside.disk.restore(loss);
         self.outside.starts.fetch_add(1, Ordering::SeqCst);
         self.full_until = None;
@@ -387,6 +405,8 @@ impl Story<'_> {
         engine.adapters.install_notifier(PersonName::parse(PERSON).expect("a name"), Arc::new(line));
         outside.beside(&engine);
         self.outside.count("starts");
+        self.tell(format!("started, with edit {}", self.edits));
+        self.unread = false;
         check::whole(&engine, &self.outside);
         self.started_once = true;
         if self.told.edits.is_empty() {
@@ -395,7 +415,13 @@ impl Story<'_> {
         self.engine = Some(engine);
     }
 
+    fn tell(&mut self, what: String) {
+        let zone = beffroi::domain::Zone::UTC;
+        self.tale.push(format!("{:>9} s, {}: {what}", self.outside.time.truth() / 1_000, self.now().rfc3339(zone)));
+    }
+
     fn happens(&mut self, event: Event) {
+        self.tell(format!("{event:?}"));
         let disk = &self.outside.disk;
         match event {
             Event::Cut => {
@@ -412,7 +438,11 @@ impl Story<'_> {
                 self.full_until = Some(self.outside.time.truth() + span);
             }
             Event::FailSyncs(count, how) => {
+                // Whoever opens the file anew reads what the system remembers and the disk forgot, and builds on it: SQLite has no
+                // answer to that. So it only happens to a process that goes on, and ends with it.
+                let how = if self.engine.is_some() { how } else { Failing::Kept };
                 disk.fail_syncs(count, how);
+                self.forgets = how == Failing::Forgotten;
                 self.outside.count("failing syncs");
             }
             Event::Jump(by) => {
@@ -427,11 +457,11 @@ impl Story<'_> {
                 if let Some(engine) = self.engine.as_ref().filter(|_| read) {
                     self.outside.count("edits read while running");
                     // What the disk refuses now is read at the next start.
-                    if let Err(problems) = engine.reload()
-                        && !self.outside.disk.is_off()
-                        && self.outside.disk.failures() == 0
-                    {
-                        self.outside.breaks(format!("the edit is not taken over: {}", problems[0].render()));
+                    if let Err(problems) = engine.reload() {
+                        self.unread = true;
+                        if !self.outside.disk.is_off() && self.outside.disk.failures() == 0 {
+                            self.outside.breaks(format!("the edit is not taken over: {}", problems[0].render()));
+                        }
                     }
                 }
                 if !read {
@@ -472,6 +502,9 @@ impl Story<'_> {
     /// The daemon ends in order. Its lock goes with it.
     fn stop(&mut self) {
         self.outside.count("stops in order");
+        if std::mem::take(&mut self.forgets) {
+            self.outside.disk.fail_syncs(0, Failing::Kept);
+        }
         self.engine = None;
         let span = self.span(0, 2 * HOUR);
         self.pass(span);
@@ -605,13 +638,14 @@ impl Story<'_> {
             check::count(&engine, &self.outside);
             drop(engine);
             let acts = self.outside.disk.acts();
-            return Life { broken: self.outside.broken(), counts: self.outside.counts(), digest, acts };
+            return Life { broken: self.outside.broken(), counts: self.outside.counts(), digest, acts, tale: self.tale };
         }
         Life {
             broken: vec!["there is no engine at the end".into()],
             counts: self.outside.counts(),
             digest: String::new(),
             acts: self.outside.disk.acts(),
+            tale: self.tale,
         }
     }
 }

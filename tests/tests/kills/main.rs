@@ -89,7 +89,10 @@ fn kill(folder: &Path, seed: u64, kills: u64) -> (Arc<Outside>, Ended) {
             std::thread::sleep(Duration::from_micros(dice.below(120_000)));
         } else {
             // A daemon that asks for nothing, because much is waiting, is heard of by its calls.
-            let heard = || outside.record().promised.len() + outside.record().counts.values().sum::<u64>() as usize;
+            let heard = || {
+                let record = outside.record();
+                record.promised.len() as u64 + record.counts.values().sum::<u64>()
+            };
             let before = heard();
             while heard() == before && matches!(child.try_wait(), Ok(None)) && asked.try_recv().is_err() {
                 std::thread::sleep(Duration::from_millis(1));
@@ -151,6 +154,11 @@ fn check(engine: &Engine, record: &mut Record) {
     broken.extend(none(
         "SELECT 'd' || id || ' was armed without its seal' FROM delivery WHERE armed_at IS NOT NULL AND approval = 'needed'",
     ));
+    for said in none(
+        "SELECT count(*) || ' ' || fate || ': ' || substr(max(reason), 1, 160) FROM occurrence WHERE fate <> 'ran' GROUP BY fate",
+    ) {
+        println!("{said}");
+    }
     let ran: Vec<String> = none("SELECT 'r' || id FROM occurrence WHERE fate = 'ran' ORDER BY id");
     let counted = view::state(&db, "count").expect("readable").map_or("0".into(), |(value, _)| value);
     if counted != ran.len().to_string() {
