@@ -8,6 +8,7 @@ mod craft;
 mod place;
 mod plugins;
 mod runs;
+mod simulate;
 mod socket;
 mod starts;
 
@@ -98,6 +99,7 @@ const PARTS: &[Part] = &[
     ("plugins", plugins::measure),
     ("start", starts::measure),
     ("socket", socket::measure),
+    ("simulate", simulate::measure),
 ];
 
 fn main() -> ExitCode {

@@ -70,6 +70,7 @@ pub(super) fn ask(socket: &Path, as_json: bool, command: Command) -> anyhow::Res
         | Command::Test { .. }
         | Command::Feed { .. }
         | Command::Plugin(_)
+        | Command::Simulate(_)
         | Command::Functions { .. } => {
             bail!("This command needs no daemon.")
         }

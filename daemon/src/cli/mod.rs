@@ -11,8 +11,10 @@ mod page;
 mod plugin_dev;
 mod plugin_watch;
 mod plugins;
+mod simulate;
 
 pub use plugins::{Allow, Plugin, PluginAsk};
+pub use simulate::Simulate;
 
 use crate::domain::{Json, Timestamp, Zone};
 use crate::schedule::cron::Dst;
@@ -205,6 +207,8 @@ pub enum Command {
     Stop,
     /// Installs, shows and removes plugins; makes, tests and packs new ones
     Plugin(plugins::Plugin),
+    /// Lives the coming days in advance and shows their calendar, with what deserves a look; sends nothing
+    Simulate(simulate::Simulate),
     /// Prints the reference of the functions that scripts can call
     Functions {
         /// Writes definition files for editors into this folder instead
@@ -362,6 +366,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Said> {
         Command::Feed { place, allow_private } => offline::feed(&place, allow_private, json),
         Command::Functions { definitions, markdown: _ } => offline::functions(definitions.as_deref(), json),
         Command::Next(next) if offline::is_expression(&next.what) => offline::next(&next, json),
+        Command::Simulate(simulate) => simulate::run(simulate, socket, json),
         Command::Plugin(plugin) => plugins::run(&socket.unwrap_or_else(caller::default_socket), json, plugin),
         other => ask::ask(&socket.unwrap_or_else(caller::default_socket), json, other),
     }
@@ -430,6 +435,10 @@ mod tests {
             "state set a",
             "state set a word",
             "launch",
+            "simulate --format pdf",
+            "simulate --days many",
+            "simulate --approve sometimes",
+            "simulate --feeds real",
         ] {
             let error = parse(line).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");

@@ -4,6 +4,7 @@
 //! Never: lets anything else write, awaits inside a transaction, or opens a file that is not Beffroi's or is newer than
 //! this program.
 
+pub mod calendar;
 mod change;
 pub mod plugins;
 pub mod view;
@@ -144,11 +145,15 @@ pub enum Mode {
     Threaded,
     /// At once, on the calling thread.
     Inline,
+    /// The same in memory: the file, if there is one, is read once and never written. For what is only imagined.
+    Imagined,
 }
 
 /// The store. Cheap to share behind an `Arc`.
 pub struct Store {
     path: PathBuf,
+    /// Where readers find the database, when it is only in memory.
+    memory: Option<String>,
     writer: Writer,
     readers: Mutex<Vec<Connection>>,
     next_run: AtomicI64,
@@ -165,6 +170,8 @@ pub struct Counters {
     pub changes: AtomicU64,
     /// Transactions committed: fewer than changes when they were grouped.
     pub commits: AtomicU64,
+    /// Changes that may concern a delivery: whoever delivers need not look again before there is another one.
+    pub outbox: AtomicU64,
 }
 
 impl Store {
@@ -178,7 +185,12 @@ impl Store {
             std::fs::create_dir_all(folder).map_err(|e| unusable(e.to_string()))?;
         }
         let lock = Self::lock(path)?;
-        let mut connection = Connection::open(path).map_err(|e| unusable(e.to_string()))?;
+        let memory = (mode == Mode::Imagined).then(memory_name);
+        let mut connection = match &memory {
+            Some(memory) => in_memory(path, memory),
+            None => Connection::open(path),
+        }
+        .map_err(|e| unusable(e.to_string()))?;
         Self::prepare(&mut connection, path)?;
         // A step's answer and an armed delivery must survive power loss, not only the process. A simulation need not.
         let durability = if mode == Mode::Threaded { "FULL" } else { "OFF" };
@@ -193,7 +205,7 @@ impl Store {
         let counters = Arc::new(Counters::default());
         let half = WriteHalf::new(connection, counters.clone()).map_err(sort)?;
         let writer = match mode {
-            Mode::Inline => Writer::Inline(Mutex::new(half)),
+            Mode::Inline | Mode::Imagined => Writer::Inline(Mutex::new(half)),
             Mode::Threaded => {
                 let (jobs, queue) = mpsc::channel();
                 let thread = std::thread::Builder::new()
@@ -205,6 +217,7 @@ impl Store {
         };
         Ok(Self {
             path: path.to_owned(),
+            memory,
             writer,
             readers: Mutex::new(Vec::new()),
             next_run: AtomicI64::new(next_run),
@@ -337,7 +350,10 @@ impl Store {
             Some(connection) => connection,
             None => {
                 let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                let connection = Connection::open_with_flags(&self.path, flags)?;
+                let connection = match &self.memory {
+                    Some(memory) => in_memory_again(memory)?,
+                    None => Connection::open_with_flags(&self.path, flags)?,
+                };
                 connection.busy_timeout(Duration::from_secs(5))?;
                 connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -1000; PRAGMA trusted_schema = OFF;")?;
                 connection.set_prepared_statement_cache_capacity(64);
@@ -352,26 +368,33 @@ impl Store {
     /// # Errors
     /// A sentence: the file exists, cannot be written, or does not pass its check.
     pub fn backup(&self, to: &Path) -> Result<(), String> {
-        if to.exists() {
-            return Err(format!("{} exists already. Name a new file for the backup.", to.display()));
-        }
-        let name = to.to_str().ok_or_else(|| "The backup's path is not valid text. Choose another one.".to_owned())?;
-        let failed =
-            |e: rusqlite::Error| format!("The backup to {} failed: {e}. Check the folder and the free space.", to.display());
-        // `query_only`, set on readers, forbids VACUUM INTO; a connection that can only read the source does not need it.
-        let source = Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
-        let done = source.execute("VACUUM INTO ?1", [name]).and_then(|_| {
-            let copy = Connection::open_with_flags(to, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-            copy.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0))
-        });
-        match done {
-            Ok(verdict) if verdict == "ok" => Ok(()),
-            Ok(verdict) => Err(format!("The backup {} does not pass its check: {verdict}.", to.display())),
-            Err(e) => {
-                // A half-written copy must not pass for a backup.
-                let _ = std::fs::remove_file(to);
-                Err(failed(e))
-            }
+        copy(&self.path, to)
+    }
+}
+
+/// Writes a whole, compact copy of a database to a new file. Somebody else may be working on it.
+///
+/// # Errors
+/// A sentence: the file exists, cannot be written, or does not pass its check.
+pub fn copy(from: &Path, to: &Path) -> Result<(), String> {
+    if to.exists() {
+        return Err(format!("{} exists already. Name a new file for the backup.", to.display()));
+    }
+    let name = to.to_str().ok_or_else(|| "The backup's path is not valid text. Choose another one.".to_owned())?;
+    let failed = |e: rusqlite::Error| format!("The backup to {} failed: {e}. Check the folder and the free space.", to.display());
+    // `query_only`, set on readers, forbids VACUUM INTO; a connection that can only read the source does not need it.
+    let source = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
+    let done = source.execute("VACUUM INTO ?1", [name]).and_then(|_| {
+        let copy = Connection::open_with_flags(to, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        copy.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0))
+    });
+    match done {
+        Ok(verdict) if verdict == "ok" => Ok(()),
+        Ok(verdict) => Err(format!("The backup {} does not pass its check: {verdict}.", to.display())),
+        Err(e) => {
+            // A half-written copy must not pass for a backup.
+            let _ = std::fs::remove_file(to);
+            Err(failed(e))
         }
     }
 }
@@ -389,6 +412,31 @@ impl Drop for Store {
             }
         }
     }
+}
+
+/// A name for a database in memory that no other of this process has.
+fn memory_name() -> String {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    format!("file:imagined-{}?mode=memory&cache=shared", NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A database in memory that begins as the file is, or empty when there is no file.
+fn in_memory(path: &Path, memory: &str) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(memory, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    if path.exists() {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Connection::open_with_flags(path, flags)?.execute("VACUUM INTO ?1", [memory])?;
+    }
+    Ok(connection)
+}
+
+/// Another connection to a database in memory. It sees what is written at once: one thread drives all of it.
+fn in_memory_again(memory: &str) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(memory, flags)?;
+    connection.execute_batch("PRAGMA read_uncommitted = ON;")?;
+    Ok(connection)
 }
 
 /// What a failure of SQLite while opening means for the owner.
@@ -502,6 +550,9 @@ impl WriteHalf {
             Ok(answers) => {
                 self.counters.commits.fetch_add(1, Ordering::Relaxed);
                 self.counters.changes.fetch_add(answers.iter().filter(|a| a.is_ok()).count() as u64, Ordering::Relaxed);
+                if batch.iter().any(|(change, _)| change.ops.iter().any(Op::concerns_deliveries)) {
+                    self.counters.outbox.fetch_add(1, Ordering::Relaxed);
+                }
                 for ((_, reply), answer) in batch.drain(..).zip(answers) {
                     reply.give(answer);
                 }
