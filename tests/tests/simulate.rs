@@ -138,7 +138,7 @@ fn lived(world: &mut World, wish: &Wish, to: Timestamp) -> Vec<Line> {
     loop {
         let next = world.on().settle().expect("the engine comes to rest");
         let now = world.on().clock.now();
-        let waiting = world.ask(|db| rows::waiting_for_a_yes(db));
+        let waiting = world.ask(rows::waiting_for_a_yes);
         answers.retain(|id, _| waiting.iter().any(|(waits, ..)| waits == id));
         let mut ops = Vec::new();
         for (id, seal, _) in waiting {

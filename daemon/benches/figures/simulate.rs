@@ -15,8 +15,8 @@ use std::path::Path;
 const COUNT: &str = "let key = `count/${run::workflow()}`;
 let n = state::get(key, 0) + 1;
 state::set(key, n);
-if n % 40 == 0 {
-    posts::plan(#{ account: run::accounts()[n / 40 % 4], text: `${run::workflow()} says ${n}`, expires: \"12h\" });
+if (run::due() / 60000 + n * 7) % 40 == 0 {
+    posts::plan(#{ account: run::accounts()[n % 4], text: `${run::workflow()} says ${n}`, expires: \"12h\" });
 }
 n
 ";

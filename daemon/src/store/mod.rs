@@ -424,6 +424,7 @@ fn memory_name() -> String {
 fn in_memory(path: &Path, memory: &str) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_URI;
     let connection = Connection::open_with_flags(memory, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    keep_plans(&connection)?;
     if path.exists() {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         Connection::open_with_flags(path, flags)?.execute("VACUUM INTO ?1", [memory])?;
@@ -435,8 +436,15 @@ fn in_memory(path: &Path, memory: &str) -> rusqlite::Result<Connection> {
 fn in_memory_again(memory: &str) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(memory, flags)?;
+    keep_plans(&connection)?;
     connection.execute_batch("PRAGMA read_uncommitted = ON;")?;
     Ok(connection)
+}
+
+/// Lets a prepared statement keep its plan whatever values it is given. Otherwise those that name a moment are planned anew each time
+/// it moves on, which takes longer than running them.
+fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
 /// What a failure of SQLite while opening means for the owner.
