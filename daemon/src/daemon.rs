@@ -109,10 +109,21 @@ pub struct Engine {
     /// Reads figures and inboxes, and asks whether accounts work.
     pub accounts: AccountReader,
     pruned: Mutex<Timestamp>,
+    quiet: Mutex<Option<Quiet>>,
     source: Source,
     stopping: AtomicBool,
     /// When the engine started.
     pub started: Timestamp,
+}
+
+/// An outbox that had nothing to do.
+struct Quiet {
+    /// The changes that may concern it, up to then.
+    changes: u64,
+    /// When that was.
+    since: Timestamp,
+    /// When there will be something.
+    next: Option<Timestamp>,
 }
 
 /// Where the configuration came from, to read it again.
@@ -300,6 +311,19 @@ impl Engine {
     /// As [`Engine::start`].
     pub fn start_on(file: &Path, base: Base, injected: Injected, medium: Medium) -> Result<Arc<Self>, StartError> {
         let loaded = config::load(file, &base).map_err(StartError::Problems)?;
+        Self::start_whole(file, base, loaded, injected, medium)
+    }
+
+    /// The same with a configuration that has been read, and perhaps given another place for what it writes.
+    ///
+    /// # Errors
+    /// [`StartError`], with every problem at once.
+    pub fn start_with(file: &Path, base: Base, loaded: Loaded, injected: Injected) -> Result<Arc<Self>, StartError> {
+        let medium = Medium::of(injected.mode);
+        Self::start_whole(file, base, loaded, injected, medium)
+    }
+
+    fn start_whole(file: &Path, base: Base, loaded: Loaded, injected: Injected, medium: Medium) -> Result<Arc<Self>, StartError> {
         let Loaded { mut instance, store, socket, files, warnings } = loaded;
         for warning in &warnings {
             tracing::warn!("{}", warning.render().trim_end());
@@ -379,6 +403,7 @@ impl Engine {
             auditor,
             accounts,
             pruned: Mutex::new(now),
+            quiet: Mutex::default(),
             source,
             stopping: AtomicBool::new(false),
             started: now,
@@ -525,13 +550,31 @@ impl Engine {
     /// When the store cannot be read or written.
     pub fn turn(&self) -> Result<Turn, CommitError> {
         let mut next: Option<Timestamp> = None;
-        for turn in [self.collect()?, self.plan()?, self.runner.turn(), self.outbox.turn()?, self.accounts.turn()?] {
+        for turn in [self.collect()?, self.plan()?, self.runner.turn(), self.deliver()?, self.accounts.turn()?] {
             match turn {
                 Turn::Did => return Ok(Turn::Did),
                 Turn::Idle(at) => next = [next, at].into_iter().flatten().min(),
             }
         }
         Ok(Turn::Idle(next))
+    }
+
+    /// A turn of the outbox, unless it found nothing to do last time, no change since then can have made a difference to it, and the
+    /// moment it named has not come.
+    fn deliver(&self) -> Result<Turn, CommitError> {
+        let now = self.clock.now();
+        let changes = self.store.counters().outbox.load(Ordering::Relaxed);
+        let mut quiet = self.quiet.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(quiet) = quiet.as_ref().filter(|q| q.changes == changes && q.since <= now && q.next.is_none_or(|at| now < at))
+        {
+            return Ok(Turn::Idle(quiet.next));
+        }
+        let turn = self.outbox.turn()?;
+        *quiet = match turn {
+            Turn::Did => None,
+            Turn::Idle(next) => Some(Quiet { changes, since: now, next }),
+        };
+        Ok(turn)
     }
 
     /// Reads the metrics files now, whatever was read before.

@@ -28,5 +28,6 @@ pub mod schedule;
 pub mod script_tests;
 pub mod secrets;
 pub mod service;
+pub mod simulate;
 pub mod store;
 mod written;

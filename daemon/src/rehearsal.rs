@@ -5,10 +5,10 @@
 //! Never: waits, opens a socket, or looks at the machine's clock.
 
 use crate::clock::{Clock, Dice, SimClock, Turn};
-use crate::config::Base;
+use crate::config::{Base, Loaded};
 use crate::daemon::{Engine, Injected, StartError};
 use crate::domain::{Json, RunId, Timestamp};
-use crate::network::ScriptedNetwork;
+use crate::network::{Network, ScriptedNetwork};
 use crate::store::view::RunDetail;
 use crate::store::{Mode, view};
 use std::path::Path;
@@ -19,13 +19,13 @@ use std::time::Duration;
 const TURNS: u32 = 1_000_000;
 
 /// An engine under the hand of whoever holds it.
-pub struct Rehearsal {
+pub struct Rehearsal<N = ScriptedNetwork> {
     /// The engine.
     pub engine: Arc<Engine>,
     /// Its clock.
     pub clock: Arc<SimClock>,
     /// Its network.
-    pub network: Arc<ScriptedNetwork>,
+    pub network: Arc<N>,
 }
 
 impl Rehearsal {
@@ -51,6 +51,27 @@ impl Rehearsal {
         let injected =
             Injected { clock: clock.clone(), dice: Arc::new(Dice::seeded(seed)), network: network.clone(), mode: Mode::Inline };
         let engine = Engine::start(config, base, injected)?;
+        Ok(Self { engine, clock, network })
+    }
+}
+
+impl<N: Network + 'static> Rehearsal<N> {
+    /// Starts an engine whose database is in memory: it begins as the one that `loaded` names, and that one is never written.
+    ///
+    /// # Errors
+    /// The same as for the daemon.
+    pub fn imagine(
+        config: &Path,
+        base: Base,
+        loaded: Loaded,
+        now: Timestamp,
+        network: Arc<N>,
+        seed: u64,
+    ) -> Result<Self, StartError> {
+        let clock = Arc::new(SimClock::new(now));
+        let injected =
+            Injected { clock: clock.clone(), dice: Arc::new(Dice::seeded(seed)), network: network.clone(), mode: Mode::Imagined };
+        let engine = Engine::start_with(config, base, loaded, injected)?;
         Ok(Self { engine, clock, network })
     }
 

@@ -20,7 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["collect", "delivery"],
     &["daemon"],
     &["demo", "rehearsal"],
-    &["admin", "script_tests"],
+    &["admin", "script_tests", "simulate"],
     &["service"],
     &["cli"],
 ];

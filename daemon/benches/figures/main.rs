@@ -9,6 +9,7 @@ mod place;
 mod plugins;
 mod replay;
 mod runs;
+mod simulate;
 mod socket;
 mod starts;
 
@@ -101,6 +102,7 @@ const PARTS: &[Part] = &[
     ("plugins", plugins::measure),
     ("start", starts::measure),
     ("socket", socket::measure),
+    ("simulate", simulate::measure),
 ];
 
 fn main() -> ExitCode {

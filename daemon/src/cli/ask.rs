@@ -80,6 +80,7 @@ pub(super) fn ask(socket: &Path, as_json: bool, command: Command) -> anyhow::Res
         | Command::Replay(_)
         | Command::Bundle(_)
         | Command::Shadow(_)
+        | Command::Simulate(_)
         | Command::Functions { .. } => {
             bail!("This command needs no daemon.")
         }

@@ -14,11 +14,13 @@ mod plugin_dev;
 mod plugin_watch;
 mod plugins;
 mod replay;
+mod simulate;
 
 pub use doctor::{Doctor, Since};
 pub use outbox::{Recall, Thaw};
 pub use plugins::{Allow, Plugin, PluginAsk};
 pub use replay::{Bundle, Replay};
+pub use simulate::Simulate;
 
 use crate::domain::{Json, Timestamp, Zone};
 use crate::schedule::cron::Dst;
@@ -221,6 +223,8 @@ pub enum Command {
     Stop,
     /// Installs, shows and removes plugins; makes, tests and packs new ones
     Plugin(plugins::Plugin),
+    /// Lives the coming days in advance and shows their calendar, with what deserves a look; sends nothing
+    Simulate(simulate::Simulate),
     /// Prints the reference of the functions that scripts can call
     Functions {
         /// Writes definition files for editors into this folder instead
@@ -412,6 +416,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Said> {
         Command::Functions { definitions, markdown: _ } => offline::functions(definitions.as_deref(), json),
         Command::Next(next) if offline::is_expression(&next.what) => offline::next(&next, json),
         Command::Doctor(asked) => doctor::run(&socket.unwrap_or_else(caller::default_socket), json, &asked),
+        Command::Simulate(simulate) => simulate::run(simulate, socket, json),
         Command::Plugin(plugin) => plugins::run(&socket.unwrap_or_else(caller::default_socket), json, plugin),
         Command::Replay(asked) => replay::replay(&socket.unwrap_or_else(caller::default_socket), json, &asked),
         Command::Bundle(asked) => replay::bundle(&socket.unwrap_or_else(caller::default_socket), json, asked),
@@ -500,6 +505,10 @@ mod tests {
             "thaw --all maybe",
             "thaw --list --all send",
             "launch",
+            "simulate --format pdf",
+            "simulate --days many",
+            "simulate --approve sometimes",
+            "simulate --feeds real",
         ] {
             let error = parse(line).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");

@@ -3,6 +3,7 @@
 //! In: plain data that somebody read from the store. Out: choices and texts, each with its reasons.
 //! Never: reads a clock, a file, the network or the store; the same data always gives the same answer.
 
+pub mod calendar;
 pub mod compare;
 pub mod digest;
 pub mod kpi;

@@ -391,6 +391,37 @@ pub enum Op {
     Prune { before: Timestamp, most: u32 },
 }
 
+impl Op {
+    /// Whether a delivery may have to be looked at after this. False only for what is known to leave them all as they are.
+    pub(super) const fn concerns_deliveries(&self) -> bool {
+        !matches!(
+            self,
+            Self::Occur(_)
+                | Self::Close { .. }
+                | Self::Attempt { .. }
+                | Self::Postpone { .. }
+                | Self::Finish(_)
+                | Self::Ran(_)
+                | Self::Log { .. }
+                | Self::KeepStep { .. }
+                | Self::LedgerUntil { .. }
+                | Self::Carve { .. }
+                | Self::Failures { .. }
+                | Self::Pause { .. }
+                | Self::KeepScript { .. }
+                | Self::State { .. }
+                | Self::Mark(_)
+                | Self::Event { .. }
+                | Self::FeedRead { .. }
+                | Self::FeedSeen { .. }
+                | Self::Metrics { .. }
+                | Self::Journal(_)
+                | Self::LedgerCounted(_)
+                | Self::Prune { .. }
+        )
+    }
+}
+
 /// What a committed change made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Committed {

@@ -5,6 +5,7 @@
 //! this program.
 
 pub mod because;
+pub mod calendar;
 mod change;
 pub mod health;
 pub mod journal;
@@ -158,6 +159,8 @@ pub enum Mode {
     Threaded,
     /// At once, on the calling thread.
     Inline,
+    /// The same in memory: the file, if there is one, is read once and never written. For what is only imagined.
+    Imagined,
 }
 
 /// What the file lies on. The daemon's is the machine's disk; a test puts one in its place that loses power.
@@ -188,6 +191,8 @@ impl Medium {
 pub struct Store {
     path: PathBuf,
     medium: Medium,
+    /// Where readers find the database, when it is only in memory.
+    memory: Option<String>,
     writer: Writer,
     readers: Mutex<Vec<Connection>>,
     next_run: AtomicI64,
@@ -204,6 +209,8 @@ pub struct Counters {
     pub changes: AtomicU64,
     /// Transactions committed: fewer than changes when they were grouped.
     pub commits: AtomicU64,
+    /// Changes that may concern a delivery: whoever delivers need not look again before there is another one.
+    pub outbox: AtomicU64,
 }
 
 impl Store {
@@ -225,7 +232,12 @@ impl Store {
             std::fs::create_dir_all(folder).map_err(|e| unusable(e.to_string()))?;
         }
         let lock = Self::lock(path)?;
-        let mut connection = medium.open(path, OpenFlags::default()).map_err(|e| unusable(e.to_string()))?;
+        let memory = (mode == Mode::Imagined).then(memory_name);
+        let mut connection = match &memory {
+            Some(memory) => in_memory(path, memory),
+            None => medium.open(path, OpenFlags::default()),
+        }
+        .map_err(|e| unusable(e.to_string()))?;
         Self::prepare(&mut connection, path)?;
         let durability = if medium.durable { "FULL" } else { "OFF" };
         connection.pragma_update(None, "synchronous", durability).map_err(|e| sorted(path, &e))?;
@@ -239,7 +251,7 @@ impl Store {
         let counters = Arc::new(Counters::default());
         let half = WriteHalf::new(connection, counters.clone()).map_err(sort)?;
         let writer = match mode {
-            Mode::Inline => Writer::Inline(Mutex::new(half)),
+            Mode::Inline | Mode::Imagined => Writer::Inline(Mutex::new(half)),
             Mode::Threaded => {
                 let (jobs, queue) = mpsc::channel();
                 let thread = std::thread::Builder::new()
@@ -252,6 +264,7 @@ impl Store {
         Ok(Self {
             path: path.to_owned(),
             medium,
+            memory,
             writer,
             readers: Mutex::new(Vec::new()),
             next_run: AtomicI64::new(next_run),
@@ -384,7 +397,10 @@ impl Store {
             Some(connection) => connection,
             None => {
                 let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                let connection = self.medium.open(&self.path, flags)?;
+                let connection = match &self.memory {
+                    Some(memory) => in_memory_again(memory)?,
+                    None => self.medium.open(&self.path, flags)?,
+                };
                 connection.busy_timeout(Duration::from_secs(5))?;
                 connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -1000; PRAGMA trusted_schema = OFF;")?;
                 connection.set_prepared_statement_cache_capacity(64);
@@ -399,26 +415,37 @@ impl Store {
     /// # Errors
     /// A sentence: the file exists, cannot be written, or does not pass its check.
     pub fn backup(&self, to: &Path) -> Result<(), String> {
-        if to.exists() {
-            return Err(format!("{} exists already. Name a new file for the backup.", to.display()));
-        }
-        let name = to.to_str().ok_or_else(|| "The backup's path is not valid text. Choose another one.".to_owned())?;
-        let failed =
-            |e: rusqlite::Error| format!("The backup to {} failed: {e}. Check the folder and the free space.", to.display());
-        // `query_only`, set on readers, forbids VACUUM INTO; a connection that can only read the source does not need it.
-        let source = self.medium.open(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
-        let done = source.execute("VACUUM INTO ?1", [name]).and_then(|_| {
-            let copy = Connection::open_with_flags(to, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-            copy.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0))
-        });
-        match done {
-            Ok(verdict) if verdict == "ok" => Ok(()),
-            Ok(verdict) => Err(format!("The backup {} does not pass its check: {verdict}.", to.display())),
-            Err(e) => {
-                // A half-written copy must not pass for a backup.
-                let _ = std::fs::remove_file(to);
-                Err(failed(e))
-            }
+        let source = self.medium.open(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+        copied(source, to)
+    }
+}
+
+/// Writes a whole, compact copy of a database to a new file. Somebody else may be working on it.
+///
+/// # Errors
+/// A sentence: the file exists, cannot be written, or does not pass its check.
+pub fn copy(from: &Path, to: &Path) -> Result<(), String> {
+    copied(Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY), to)
+}
+
+/// `query_only`, set on readers, forbids VACUUM INTO; a connection that can only read the source does not need it.
+fn copied(source: rusqlite::Result<Connection>, to: &Path) -> Result<(), String> {
+    if to.exists() {
+        return Err(format!("{} exists already. Name a new file for the backup.", to.display()));
+    }
+    let name = to.to_str().ok_or_else(|| "The backup's path is not valid text. Choose another one.".to_owned())?;
+    let failed = |e: rusqlite::Error| format!("The backup to {} failed: {e}. Check the folder and the free space.", to.display());
+    let done = source.map_err(failed)?.execute("VACUUM INTO ?1", [name]).and_then(|_| {
+        let copy = Connection::open_with_flags(to, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        copy.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0))
+    });
+    match done {
+        Ok(verdict) if verdict == "ok" => Ok(()),
+        Ok(verdict) => Err(format!("The backup {} does not pass its check: {verdict}.", to.display())),
+        Err(e) => {
+            // A half-written copy must not pass for a backup.
+            let _ = std::fs::remove_file(to);
+            Err(failed(e))
         }
     }
 }
@@ -461,6 +488,39 @@ pub fn look_into(path: &Path) -> Result<Connection, OpenError> {
         (APPLICATION_ID, _) => Ok(connection),
         _ => Err(OpenError::Foreign(path.to_owned())),
     }
+}
+
+/// A name for a database in memory that no other of this process has.
+fn memory_name() -> String {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    format!("file:imagined-{}?mode=memory&cache=shared", NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A database in memory that begins as the file is, or empty when there is no file.
+fn in_memory(path: &Path, memory: &str) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(memory, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    keep_plans(&connection)?;
+    if path.exists() {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Connection::open_with_flags(path, flags)?.execute("VACUUM INTO ?1", [memory])?;
+    }
+    Ok(connection)
+}
+
+/// Another connection to a database in memory. It sees what is written at once: one thread drives all of it.
+fn in_memory_again(memory: &str) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(memory, flags)?;
+    keep_plans(&connection)?;
+    connection.execute_batch("PRAGMA read_uncommitted = ON;")?;
+    Ok(connection)
+}
+
+/// Lets a prepared statement keep its plan whatever values it is given. Otherwise those that name a moment are planned anew each time
+/// it moves on, which takes longer than running them.
+fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
 /// What a failure of SQLite while opening means for the owner.
@@ -574,6 +634,9 @@ impl WriteHalf {
             Ok(answers) => {
                 self.counters.commits.fetch_add(1, Ordering::Relaxed);
                 self.counters.changes.fetch_add(answers.iter().filter(|a| a.is_ok()).count() as u64, Ordering::Relaxed);
+                if batch.iter().any(|(change, _)| change.ops.iter().any(Op::concerns_deliveries)) {
+                    self.counters.outbox.fetch_add(1, Ordering::Relaxed);
+                }
                 for ((_, reply), answer) in batch.drain(..).zip(answers) {
                     reply.give(answer);
                 }
