@@ -164,7 +164,9 @@ fn live(
     if past != Past::None {
         copy_plugins(&install::folder(&loaded.store), &install::folder(&folder.join(COPY)))?;
     }
-    let imagined = Loaded { store: folder.join(COPY), ..loaded };
+    let mut imagined = Loaded { store: folder.join(COPY), ..loaded };
+    // Nobody replays what was only imagined.
+    imagined.instance.limits.journal_size = 0;
     let rehearsal = Rehearsal::imagine(config, base, imagined, begin, Arc::new(Down), wish.seed).map_err(|e| e.to_string())?;
     let (feeds, stock) = imagine_world(&rehearsal.engine, (begin, to), wish, &levels)?;
     let mut owner = Owner::new(wish.approvals);
