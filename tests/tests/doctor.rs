@@ -143,7 +143,10 @@ fn posts_in_doubt_and_posts_given_up_are_found_with_the_answer_to_give() {
     let second =
         report.findings.iter().find(|f| f.text.contains("d3")).expect("the second one; d2 is the letter about the first");
     assert_eq!((second.severity, second.help.as_str()), (Grade::Warning, "Beffroi reads it back by itself."));
-    tamper(&mut world, "UPDATE delivery SET state = 'dead', reason = 'given up after 8 tries', settled_at = armed_at");
+    tamper(
+        &mut world,
+        "UPDATE delivery SET state = 'dead', reason = 'given up after 8 tries', settled_at = armed_at WHERE state = 'unknown'",
+    );
     let report = look(&mut world);
     says(&report, "deliveries", Grade::Error, "d1 did not go out on facebook: given up after 8 tries", "beffroi reject d1");
 }

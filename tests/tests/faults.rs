@@ -102,7 +102,8 @@ fn cuts(step: usize) -> BTreeMap<&'static str, u64> {
 #[test]
 fn the_power_may_go_at_any_act_of_the_disk() {
     let counts = cuts(83);
-    assert!(counts["losses of power"] + 3 > counts["lives"], "{counts:?}");
+    // The last acts are those of an orderly end, which a life cut before them does not come to.
+    assert!(counts["losses of power"] * 5 > counts["lives"] * 4, "{counts:?}");
 }
 
 #[test]
