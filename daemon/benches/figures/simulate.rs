@@ -15,7 +15,7 @@ use std::path::Path;
 const COUNT: &str = "let key = `count/${run::workflow()}`;
 let n = state::get(key, 0) + 1;
 state::set(key, n);
-if (run::due() / 60000 + n * 7) % 40 == 0 {
+if (run::due() / 60000 + n * 7) % 160 == 0 {
     posts::plan(#{ account: run::accounts()[n % 4], text: `${run::workflow()} says ${n}`, expires: \"12h\" });
 }
 n

@@ -219,11 +219,11 @@ impl Newsroom {
     }
 
     fn feed(&self, name: &str, nth: usize) -> Foreseen {
-        let rate = self.dice(&format!("rate {name}")).u32(1..5);
+        let rate = self.dice(&format!("rate {name}")).u32(1..=2);
         let mut signals = Vec::new();
         for day in &self.days {
             let mut dice = self.dice(&format!("news {name} {day}"));
-            for count in 0..dice.u32(0..=rate * 2) {
+            for count in 0..dice.u32(0..=rate) {
                 let minute = dice.u32(6 * 60..22 * 60);
                 let time = NaiveTime::from_hms_opt(minute / 60, minute % 60, dice.u32(0..60)).unwrap_or_default();
                 let titles = self.language.pick(&EVERYDAY_FR, &EVERYDAY_EN);
@@ -247,7 +247,7 @@ impl Newsroom {
     }
 
     fn signal(&self, feed: &str, id: &str, title: String, at: Timestamp) -> (Timestamp, Signal) {
-        let summary = self.language.pick("Nouvelle inventée pour la simulation.", "News made up for the simulation.");
+        let summary = self.language.pick("(simulation)", "(simulated)");
         let url = Some(format!("https://simulation.example/{feed}/{id}"));
         (at, Signal { id: format!("simulated-{id}"), title, url, published: Some(at), summary: summary.into() })
     }

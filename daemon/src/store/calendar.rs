@@ -79,7 +79,13 @@ pub fn occurrences_between(db: &Connection, from: Timestamp, to: Timestamp) -> R
 
 /// Posts that wait for a yes: number, seal and account.
 pub fn waiting_for_a_yes(db: &Connection) -> Result<Vec<(DeliveryId, String, String)>> {
-    db.prepare_cached("SELECT id, seal, target FROM delivery WHERE state = 'held' AND approval = 'needed' ORDER BY id")?
-        .query_map([], |row| Ok((DeliveryId(row.get(0)?), row.get(1)?, row.get(2)?)))?
-        .collect()
+    // The list of states is that of the index of open deliveries, word for word, so that the others are not looked through; and the
+    // order is not that of the table for the same reason.
+    db.prepare_cached(
+        "SELECT id, seal, target FROM delivery
+         WHERE state IN ('held', 'due', 'preparing', 'armed', 'retrying', 'unknown') AND state = 'held' AND approval = 'needed'
+         ORDER BY +id",
+    )?
+    .query_map([], |row| Ok((DeliveryId(row.get(0)?), row.get(1)?, row.get(2)?)))?
+    .collect()
 }
