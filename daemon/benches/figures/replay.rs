@@ -42,7 +42,9 @@ pub(crate) fn cost() -> Vec<Figure> {
     let (kept, none) = (with.engine(), without.engine());
     let workers = [kept.threads().expect("threads"), none.threads().expect("threads")];
     let (mut on, mut off) = (Vec::new(), Vec::new());
-    (rate(&kept), rate(&none));
+    // One round of each to warm up.
+    rate(&kept);
+    rate(&none);
     // In turn, so that the machine's moods touch both alike.
     for _ in 0..7 {
         off.push(rate(&none));

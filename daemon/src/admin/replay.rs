@@ -125,10 +125,13 @@ fn state_before(db: &Db, done: &Replayed, lines: &mut [Line], voice: Voice) -> r
     Ok(())
 }
 
+/// One post in a day's calendar: when, whether it is there already, and its text.
+type Mark = (Timestamp, Sign, String);
+
 /// What the accounts' calendars hold on the days on which something would be planned, with what would come.
 fn calendar(db: &Db, done: &Replayed, voice: Voice) -> rusqlite::Result<Json> {
     const DAY: Duration = Duration::from_secs(86_400);
-    let mut days: BTreeMap<(String, String), Vec<(Timestamp, Sign, String)>> = BTreeMap::new();
+    let mut days: BTreeMap<(String, String), Vec<Mark>> = BTreeMap::new();
     let day_of = |at: Timestamp| at.day(voice.zone);
     let mut windows: Vec<(String, Timestamp)> = Vec::new();
     for post in done.effects.get("posts").and_then(Json::as_array).into_iter().flatten() {
