@@ -3,7 +3,7 @@
 //! In: calls of the functions in [`super::calls`], through one gate that checks budget, deadline and cancellation and keeps
 //! count. Out: answers, and at the end what the run planned, what it was built on, and what it was told.
 //! Never: makes anything happen before the run's commit, except a step's kept answer and the network calls a step makes. Never
-//! lets anything from outside reach a run but through [`RunDesk::sense`], which writes it down, or gives it again in a replay.
+//! lets anything from outside reach a run but through `RunDesk::sense`, which writes it down, or gives it again in a replay.
 
 use super::calls;
 use super::function::{Desk, Level, Refusal, Stop};
