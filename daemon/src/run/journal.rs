@@ -13,9 +13,8 @@ use crate::store::journal::Part;
 use crate::store::view::SignalRow;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 use serde::{Deserialize, Serialize};
-use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// An answer of more bytes than this becomes a part.
 const LARGE: usize = 2_048;
@@ -123,23 +122,27 @@ pub fn part(content: &[u8]) -> Part {
     (Digest::of(content), fold(content).into())
 }
 
-thread_local! {
-    // Setting one up costs more than a small run's whole journal.
-    static DEFLATE: RefCell<Compress> = RefCell::new(Compress::new(Compression::new(6), false));
-}
+/// Ready for the next journal: setting one up costs more than a small run's whole journal, and each holds a third of a megabyte, so
+/// there are as many as journals are folded at once, and few are kept.
+static SPARE: Mutex<Vec<Compress>> = Mutex::new(Vec::new());
+const SPARES: usize = 2;
 
 /// Deflates, when that makes it smaller. The first byte says which.
 fn fold(bytes: &[u8]) -> Vec<u8> {
     if bytes.len() >= SMALL {
-        let folded = DEFLATE.with_borrow_mut(|deflate| {
-            deflate.reset();
-            let mut out = Vec::with_capacity(bytes.len() + 16);
-            out.push(1);
-            let done = deflate.compress_vec(bytes, &mut out, FlushCompress::Finish);
-            (matches!(done, Ok(Status::StreamEnd)) && out.len() <= bytes.len()).then_some(out)
-        });
-        if let Some(folded) = folded {
-            return folded;
+        let spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut deflate = spare.unwrap_or_else(|| Compress::new(Compression::new(6), false));
+        deflate.reset();
+        let mut out = Vec::with_capacity(bytes.len() + 16);
+        out.push(1);
+        let done = deflate.compress_vec(bytes, &mut out, FlushCompress::Finish);
+        let mut spares = SPARE.lock().unwrap_or_else(PoisonError::into_inner);
+        if spares.len() < SPARES {
+            spares.push(deflate);
+        }
+        drop(spares);
+        if matches!(done, Ok(Status::StreamEnd)) && out.len() <= bytes.len() {
+            return out;
         }
     }
     let mut plain = Vec::with_capacity(bytes.len() + 1);
