@@ -23,7 +23,7 @@ use crate::run::calls;
 use crate::run::desk::Tools;
 use crate::run::function::Function;
 use crate::run::runner::{Runner, STACK};
-use crate::run::script::{Scripts, reference};
+use crate::run::script::{Scripts, on_stack, reference};
 use crate::schedule::board::{Board, Claim, Waiter};
 use crate::schedule::daily::Auditor;
 use crate::schedule::ledger::Planner;
@@ -677,12 +677,9 @@ impl Engine {
     /// # Errors
     /// A sentence, when the machine gives no thread.
     pub fn aside<T: Send>(&self, work: impl FnOnce(&Runner) -> T + Send) -> Result<T, String> {
-        std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().name("aside".into()).stack_size(STACK);
-            let job = thread.spawn_scoped(scope, || work(&self.runner));
-            let job = job.map_err(|e| format!("The machine gives no thread: {e}."))?;
-            job.join().map_err(|_| "That failed in itself. This is a fault of the program; please report it.".to_owned())
-        })
+        on_stack("aside", || work(&self.runner))
+            .map_err(|e| format!("The machine gives no thread: {e}."))?
+            .map_err(|_| "That failed in itself. This is a fault of the program; please report it.".to_owned())
     }
 
     /// Puts a version of a workflow's script beside the one in force, or takes it away. It counts from the next run on.

@@ -17,6 +17,7 @@ pub use plain::plain_text;
 pub use season::Season;
 
 use super::media::MediaCache;
+use crate::craft::rotation::Candidate;
 use crate::domain::Digest;
 use crate::kinds::Media;
 use crate::problem::Problem;
@@ -110,6 +111,24 @@ impl LibraryItem {
     /// The main theme; empty when there is none.
     pub fn theme(&self) -> &str {
         self.themes.first().map_or("", String::as_str)
+    }
+
+    /// The item as the rotation weighs it on a day; `cool_down` is the library's rule.
+    pub fn candidate(&self, today: NaiveDate, cool_down: Duration) -> Candidate<'_> {
+        Candidate {
+            id: &self.id,
+            theme: self.theme(),
+            formats: &self.formats,
+            networks: &self.networks,
+            accounts: &self.accounts,
+            valid_from: self.valid_from,
+            valid_until: self.valid_until,
+            season_ok: self.season.as_ref().is_none_or(|season| season.contains(today)),
+            cool_down: self.cool_down.unwrap_or(cool_down),
+            max_uses: self.max_uses,
+            weight: self.weight,
+            words: &[],
+        }
     }
 
     /// The text for a network: its variant, or the text for all.

@@ -137,13 +137,7 @@ fn calendar(db: &Db, done: &Replayed, voice: Voice) -> rusqlite::Result<Json> {
     for post in done.effects.get("posts").and_then(Json::as_array).into_iter().flatten() {
         for delivery in post["deliveries"].as_array().into_iter().flatten() {
             let account = delivery["account"].as_str().unwrap_or_default().to_owned();
-            let Some(at) = delivery["at"]
-                .as_i64()
-                .map(Timestamp::from_millis)
-                .or_else(|| delivery["at"].as_str().and_then(Timestamp::parse))
-            else {
-                continue;
-            };
+            let Some(at) = compare::read_instant(&delivery["at"]) else { continue };
             let text = delivery["content"]["text"].as_str().unwrap_or_default().to_owned();
             let key = (account.clone(), day_of(at).to_string());
             if !days.contains_key(&key) {

@@ -72,7 +72,8 @@ impl Voice {
     }
 }
 
-fn read_instant(value: &Json) -> Option<Timestamp> {
+/// A moment in planned effects: milliseconds, or RFC 3339.
+pub fn read_instant(value: &Json) -> Option<Timestamp> {
     value.as_i64().map(Timestamp::from_millis).or_else(|| value.as_str().and_then(Timestamp::parse))
 }
 

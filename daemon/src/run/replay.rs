@@ -7,7 +7,7 @@ use super::calls;
 use super::desk::{Facts, Leavings, Outside, RunDesk};
 use super::journal::{self, Journal, Recorded, Told, Written};
 use super::scene::Scene;
-use super::script::{Ended, Limits, Outcome, STACK, Scripts};
+use super::script::{Ended, Limits, Outcome, Scripts, on_stack};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::{Digest, Json, RunId, Timestamp};
 use crate::instance::Instance;
@@ -395,15 +395,12 @@ impl Replayer {
     /// # Errors
     /// A sentence, when it cannot be done again at all.
     pub fn replay(&self, recording: &Recording, other: Option<&Other>) -> Result<Replayed, String> {
-        std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().name("replay".into()).stack_size(STACK);
-            let job = thread.spawn_scoped(scope, || self.replay_here(recording, other));
-            let job = job.map_err(|e| format!("The machine gives no thread: {e}."))?;
-            job.join().map_err(|_| "The replay itself failed. This is a fault of the program; please report it.".to_owned())?
-        })
+        let done = on_stack("replay", || self.replay_here(recording, other));
+        done.map_err(|e| format!("The machine gives no thread: {e}."))?
+            .map_err(|_| "The replay itself failed. This is a fault of the program; please report it.".to_owned())?
     }
 
-    /// The same on this thread, which needs a stack of [`STACK`] bytes: for many replays in a row.
+    /// The same on this thread, which needs a stack of [`super::script::STACK`] bytes: for many replays in a row.
     ///
     /// # Errors
     /// A sentence, when it cannot be done again at all.

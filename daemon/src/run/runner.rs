@@ -233,10 +233,10 @@ impl Runner {
                 None
             }
             Err((why, stop, not_before)) => {
-                let journal = leavings.journal.take().map(Journal::finish);
+                let journal = leavings.journal.take().filter(|_| instance.limits.journal_size > 0);
                 let mut attempt = self.failed(claim, &facts, now, leavings, usage, &why, stop, not_before);
-                if let (Some((data, parts)), End::Final { .. }, true) = (journal, &attempt.end, instance.limits.journal_size > 0)
-                {
+                if let (Some(journal), End::Final { .. }) = (journal, &attempt.end) {
+                    let (data, parts) = journal.finish();
                     attempt.change.ops.push(self.keep(&facts, &instance, data, parts));
                 }
                 Some(attempt)

@@ -22,7 +22,7 @@ use crate::instance::{Account as Presence, Instance};
 use crate::kinds::{Call, Keep};
 use crate::plugin::install;
 use crate::rehearsal::Rehearsal;
-use crate::run::runner::STACK;
+use crate::run::script::on_stack;
 use crate::store::calendar as rows;
 use crate::store::view::{self, DeliveryRow};
 use chrono::{Days, NaiveDate};
@@ -133,13 +133,9 @@ pub fn run(
     now: Timestamp,
 ) -> Result<Simulated, String> {
     // Scripts need more of a stack than a thread has by itself.
-    std::thread::scope(|scope| {
-        let work = || live(config, base, loaded, wish, past, now);
-        let thread = std::thread::Builder::new().name("simulation".into()).stack_size(STACK).spawn_scoped(scope, work);
-        let thread =
-            thread.map_err(|e| format!("The machine gives no more threads ({e}). Stop something else, then try again."))?;
-        thread.join().unwrap_or_else(|_| Err("The simulation broke down. This is a defect; please report it.".into()))
-    })
+    on_stack("simulation", || live(config, base, loaded, wish, past, now))
+        .map_err(|e| format!("The machine gives no more threads ({e}). Stop something else, then try again."))?
+        .unwrap_or_else(|_| Err("The simulation broke down. This is a defect; please report it.".into()))
 }
 
 fn live(

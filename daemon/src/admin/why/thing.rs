@@ -8,7 +8,7 @@ use super::super::words::{self, first_words};
 use super::super::{Refusal, unreadable};
 use super::{Asking, Chain};
 use crate::adapters::library::LibraryItem;
-use crate::craft::rotation::{self, Candidate, Recent, Use, Wanted};
+use crate::craft::rotation::{self, Recent, Use, Wanted};
 use crate::craft::show;
 use crate::domain::{Json, Timestamp};
 use crate::instance::{Account, LibraryConfig};
@@ -157,20 +157,7 @@ impl Asking<'_> {
                 words: &[],
             })
             .collect();
-        let candidate = Candidate {
-            id: &item.id,
-            theme: item.theme(),
-            formats: &item.formats,
-            networks: &item.networks,
-            accounts: &item.accounts,
-            valid_from: item.valid_from,
-            valid_until: item.valid_until,
-            season_ok: item.season.as_ref().is_none_or(|season| season.contains(self.now.day(zone))),
-            cool_down: item.cool_down.unwrap_or(config.cool_down),
-            max_uses: item.max_uses,
-            weight: item.weight,
-            words: &[],
-        };
+        let candidate = item.candidate(self.now.day(zone), config.cool_down);
         let wanted = Wanted {
             account: name,
             network: &account.network,

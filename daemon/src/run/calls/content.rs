@@ -121,24 +121,7 @@ fn next(desk: &mut RunDesk, mut args: Args) -> Answer {
     desk.built_on(posts_mark(&account.name))?;
     let now = desk.facts.now;
     let today = now.day(desk.zone());
-    let candidates: Vec<Candidate<'_>> = library
-        .items
-        .iter()
-        .map(|item| Candidate {
-            id: &item.id,
-            theme: item.theme(),
-            formats: &item.formats,
-            networks: &item.networks,
-            accounts: &item.accounts,
-            valid_from: item.valid_from,
-            valid_until: item.valid_until,
-            season_ok: item.season.as_ref().is_none_or(|season| season.contains(today)),
-            cool_down: item.cool_down.unwrap_or(config.cool_down),
-            max_uses: item.max_uses,
-            weight: item.weight,
-            words: &[],
-        })
-        .collect();
+    let candidates: Vec<Candidate<'_>> = library.items.iter().map(|item| item.candidate(today, config.cool_down)).collect();
     let account_name = account.name.as_str();
     let mut used: HashMap<String, Use> = desk
         .sense(&format!("uses {account_name}"), |desk, _| desk.look(|db| view::item_uses(db, account_name)))?

@@ -43,6 +43,18 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 /// recurses into it; this is enough for the deepest one that the limit on pieces lets a script build.
 pub const STACK: usize = 256 << 20;
 
+/// Does something on a thread of its own with the stack that scripts need, and waits for it. The outer error is that the machine gives
+/// no thread, the inner one that the work panicked.
+///
+/// # Errors
+/// The system's, when it gives no thread.
+pub fn on_stack<T: Send>(name: &str, work: impl FnOnce() -> T + Send) -> std::io::Result<std::thread::Result<T>> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name(name.into()).stack_size(STACK);
+        Ok(thread.spawn_scoped(scope, work)?.join())
+    })
+}
+
 /// The longest script, in bytes.
 const LONGEST: usize = 1 << 20;
 
