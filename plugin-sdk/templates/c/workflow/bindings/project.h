@@ -414,7 +414,8 @@ extern bool beffroi_plugin_desk_notify_send(beffroi_plugin_desk_json_t *notice, 
 // (latest; an instant or a length of time; when left out, 24 hours after the earliest moment, and 7 days for what
 // needs a yes); once (at most one post ever for this key); per_network (a map of texts), campaign, why; reply_to (the
 // network's identifier of the message it answers); options (a map of texts for one network, such as visibility);
-// guards (#{sku, catalog, at_least, price, max_age}), on_fail (hold or drop)
+// guards (#{sku, catalog, at_least, price, max_age}), on_fail (hold, drop or swap); fallback (what takes its place
+// with swap: a library item, or a map of text, link, media, per_network)
 extern bool beffroi_plugin_desk_posts_plan(beffroi_plugin_desk_json_t *post, bool *ret, project_string_t *err);
 // What an account published or will publish, newest first: #{post, text, at, state, theme, item}; without what was
 // cancelled or refused.
