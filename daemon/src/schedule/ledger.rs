@@ -9,9 +9,9 @@ use crate::clock::{Clock, Dice, Turn};
 use crate::domain::{RunId, Timestamp, WorkflowName, show_span};
 use crate::instance::{Instance, Missed, Overlap, Workflow};
 use crate::schedule::cron::{Dst, Schedule};
-use crate::store::{Change, CommitError, Fate, NewOccurrence, Op, Store, TriggerKind, view};
+use crate::store::{Change, CommitError, Fate, NewOccurrence, Op, Store, TriggerKind, ledger, view};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub(crate) const REMOVED: &str = "removed";
 /// What stands in place of the schedule of a workflow that is switched off.
 pub(crate) const OFF: &str = "off";
 /// A clock that went back further than this was wrong before, and the ledger goes back with it. A smaller step is waited
-/// out: what is due in between has its rows.
+/// out: what is due in between has its rows, if the schedules were in force back then already.
 const STEP_BACK: Duration = Duration::from_secs(3_600);
 /// More missed instants than this in a row become one row that counts them.
 const STRETCH: usize = 100;
@@ -51,6 +51,25 @@ pub struct Planner {
     due: BinaryHeap<Reverse<(Timestamp, WorkflowName)>>,
     /// The latest `until` of all.
     latest: Timestamp,
+    /// Since when the newest of the schedules is in force. It has no rows for the time before, should that come again.
+    newest: Timestamp,
+}
+
+/// The workflows whose ledger must go back with a clock that says `now`: those that are far ahead of it, and those whose
+/// schedules came into force at a time that is yet to come again.
+struct Ahead {
+    now: Timestamp,
+    newer: HashSet<String>,
+}
+
+impl Ahead {
+    fn of(db: &view::Db, now: Timestamp) -> Result<Self, view::DbError> {
+        Ok(Self { now, newer: ledger::begun_after(db, now)?.into_iter().collect() })
+    }
+
+    fn has(&self, workflow: &str, until: Timestamp) -> bool {
+        until > self.now.plus(STEP_BACK) || until > self.now && self.newer.contains(workflow)
+    }
 }
 
 /// The schedules of a workflow as the ledger keeps them, to know an edit when it comes.
@@ -124,8 +143,16 @@ impl Planner {
         board: Arc<Board>,
         instance: &Instance,
     ) -> Result<Self, CommitError> {
-        let mut planner =
-            Self { store, clock, dice, board, entries: HashMap::new(), due: BinaryHeap::new(), latest: Timestamp::EPOCH };
+        let mut planner = Self {
+            store,
+            clock,
+            dice,
+            board,
+            entries: HashMap::new(),
+            due: BinaryHeap::new(),
+            latest: Timestamp::EPOCH,
+            newest: Timestamp::EPOCH,
+        };
         planner.adopt(instance)?;
         Ok(planner)
     }
@@ -141,6 +168,8 @@ impl Planner {
         let reader = self.store.read()?;
         let mut known: HashMap<String, view::WorkflowRow> =
             view::workflows(&reader)?.into_iter().map(|row| (row.name.clone(), row)).collect();
+        let ahead = Ahead::of(&reader, now)?;
+        let mut newest = ledger::newest(&reader)?.map_or(now, |newest| newest.min(now));
         drop(reader);
         let mut entries = HashMap::with_capacity(instance.workflows.len());
         let mut latest = Timestamp::EPOCH;
@@ -157,11 +186,13 @@ impl Planner {
             match row {
                 Some(row) if workflow.enabled => {
                     (entry.until, entry.accounted) = (row.ledger_until, row.accounted.max(row.ledger_until));
-                    // One that was removed or switched off has no former schedules: it starts anew.
-                    entry.former = edited.then(|| reread(&row.schedule).unwrap_or_default());
-                    if entry.until > now.plus(STEP_BACK) {
+                    if edited && entry.until > now || ahead.has(&row.name, entry.until) {
+                        // The clock was ahead: what comes now is the time of the schedules of now.
                         entry.until = now;
-                        fresh.push(Op::LedgerUntil { workflow: row.name, until: now, schedule: row.schedule });
+                        fresh.push(Op::LedgerUntil { workflow: row.name, until: now, schedule });
+                    } else if edited {
+                        // One that was removed or switched off has no former schedules: it starts anew.
+                        entry.former = Some(reread(&row.schedule).unwrap_or_default());
                     }
                 }
                 Some(row) if edited => self.end(row, now, OFF, &mut fresh),
@@ -179,9 +210,10 @@ impl Planner {
         }
         if !fresh.is_empty() {
             self.store.commit(Change::new(now, fresh))?;
+            newest = now;
         }
         // Only now: a configuration that could not be taken over leaves the one before it in force.
-        (self.entries, self.due, self.latest) = (entries, BinaryHeap::from(heap), latest);
+        (self.entries, self.due, self.latest, self.newest) = (entries, BinaryHeap::from(heap), latest, newest);
         Ok(())
     }
 
@@ -201,19 +233,19 @@ impl Planner {
 
     /// Goes back with a clock that was ahead. Rows stay as they are; each instant is looked up when it comes again.
     fn go_back(&mut self, now: Timestamp) -> Result<(), CommitError> {
-        let limit = now.plus(STEP_BACK);
         let reader = self.store.read()?;
+        let ahead = Ahead::of(&reader, now)?;
         let mut ops = Vec::new();
-        for row in view::workflows(&reader)?.into_iter().filter(|row| row.ledger_until > limit) {
+        for row in view::workflows(&reader)?.into_iter().filter(|row| ahead.has(&row.name, row.ledger_until)) {
             ops.push(Op::LedgerUntil { workflow: row.name, until: now, schedule: row.schedule });
         }
         drop(reader);
         self.store.commit(Change::new(now, ops))?;
         tracing::warn!("the clock went back from {} to {now}; the ledger goes on from here", self.latest);
         let mut heap = Vec::with_capacity(self.entries.len());
-        self.latest = now;
+        (self.latest, self.newest) = (now, now);
         for (name, entry) in &mut self.entries {
-            if entry.until > limit {
+            if ahead.has(name.as_str(), entry.until) || entry.former.is_some() && entry.until > now {
                 entry.until = now;
             }
             self.latest = self.latest.max(entry.until);
@@ -233,7 +265,7 @@ impl Planner {
     }
 
     fn turn_at(&mut self, now: Timestamp) -> Result<Turn, CommitError> {
-        if self.latest > now.plus(STEP_BACK) {
+        if self.latest > now.plus(STEP_BACK) || self.newest > now {
             self.go_back(now)?;
         }
         let mut names = Vec::new();
@@ -256,7 +288,9 @@ impl Planner {
             for name in &rest[..count] {
                 if let (Ok(()), Some(entry)) = (&done, self.entries.get_mut(name)) {
                     (entry.until, entry.accounted) = (now, entry.accounted.max(now));
-                    entry.former = None;
+                    if entry.former.take().is_some() {
+                        self.newest = now;
+                    }
                 }
             }
             if done.is_ok() {

@@ -46,6 +46,20 @@ pub fn spans(db: &Connection, workflow: Option<&str>, from: Timestamp, to: Times
     .collect()
 }
 
+/// The workflows whose schedules came into force after this instant: by a clock that has gone back since.
+pub fn begun_after(db: &Connection, at: Timestamp) -> Result<Vec<String>> {
+    db.prepare_cached("SELECT workflow FROM schedule_span WHERE until IS NULL AND since > ?1")?
+        .query_map([at.millis()], |row| row.get(0))?
+        .collect()
+}
+
+/// Since when the newest of the schedules in force is.
+pub fn newest(db: &Connection) -> Result<Option<Timestamp>> {
+    let at: Option<i64> =
+        db.prepare_cached("SELECT max(since) FROM schedule_span WHERE until IS NULL")?.query_row([], |row| row.get(0))?;
+    Ok(at.map(Timestamp::from_millis))
+}
+
 /// Workflows whose history does not lead up to what is in force: somebody changed the file by hand.
 pub fn without_history(db: &Connection) -> Result<Vec<String>> {
     db.prepare_cached(

@@ -4,7 +4,7 @@
 //! Never: changes anything.
 
 use super::firm::{Firm, PERSON, Program};
-use super::story::Told;
+use super::story::{Edit, Told};
 use super::world::{Kept, Outside};
 use beffroi::daemon::Engine;
 use beffroi::domain::{Digest, Timestamp};
@@ -198,34 +198,32 @@ impl Check<'_> {
     fn expected(&self, program: &Program) -> (BTreeSet<i64>, BTreeSet<i64>) {
         let (mut must, mut may) = (BTreeSet::new(), BTreeSet::new());
         let edits = &self.told.edits;
-        let mut from = edits[0].1;
-        for (at, (edits_so_far, written, known)) in edits.iter().enumerate() {
-            let Some(schedule) = self.firm.scheduled(program, *edits_so_far) else { continue };
-            let same = |other: usize| self.firm.scheduled(program, other).is_some_and(|s: Schedule| s.text() == schedule.text());
+        let furthest = self.told.furthest;
+        let (mut surely, mut perhaps) = (Timestamp::NEVER, Timestamp::NEVER);
+        for (at, edit) in edits.iter().enumerate() {
+            let Some(schedule) = self.firm.scheduled(program, edit.number) else { continue };
+            let same = |other: &Edit| self.firm.scheduled(program, other.number).is_some_and(|s| s.text() == schedule.text());
             // As long as the schedule stays the same, there is no edit as far as the ledger goes.
-            let before_too = at > 0 && same(edits[at - 1].0);
-            let begins = if before_too { from } else { known.unwrap_or(self.told.furthest) };
-            from = begins;
+            if at == 0 || !same(&edits[at - 1]) {
+                (surely, perhaps) = (Timestamp::NEVER, Timestamp::NEVER);
+            }
+            surely = surely.min(edit.surely.unwrap_or(furthest));
+            perhaps = perhaps.min(edit.perhaps);
             let next = edits.get(at + 1);
-            let ends = match next {
-                Some((_, written, _)) => *written,
-                None => self.told.rested_until,
-            };
-            must.extend(between(&schedule, begins, ends));
-            let settled = edits[at + 1..].iter().find_map(|(_, _, known)| *known);
-            let begins_at_most = if before_too { from.min(*written) } else { *written };
-            may.extend(between(&schedule, begins_at_most, settled.unwrap_or(self.told.furthest)));
+            must.extend(between(&schedule, surely, next.map_or(self.told.rested_until, |next| next.perhaps)));
+            let settled = edits[at + 1..].iter().find_map(|later| later.settled);
+            may.extend(between(&schedule, perhaps, settled.unwrap_or(furthest)));
         }
         // While the same schedule goes on over several edits, all of it must be there.
-        let all_same = edits.iter().all(|(e, ..)| {
-            self.firm.scheduled(program, *e).map(|s| s.text().to_owned())
+        let all_same = edits.iter().all(|edit| {
+            self.firm.scheduled(program, edit.number).map(|s| s.text().to_owned())
                 == self.firm.scheduled(program, 0).map(|s| s.text().to_owned())
         });
         if let Some(schedule) = self.firm.scheduled(program, 0).filter(|_| all_same) {
-            must = between(&schedule, edits[0].1, self.told.rested_until).collect();
-            may = between(&schedule, edits[0].1, self.told.furthest).collect();
+            must = between(&schedule, edits[0].written, self.told.rested_until).collect();
+            may = between(&schedule, edits[0].written, self.told.furthest).collect();
         }
-        may.extend(self.firm.scheduled(program, 0).iter().flat_map(|s| between(s, self.told.earliest, edits[0].1)));
+        may.extend(self.firm.scheduled(program, 0).iter().flat_map(|s| between(s, self.told.earliest, edits[0].written)));
         (must, may)
     }
 

@@ -75,6 +75,27 @@ pub struct Life {
     pub tale: Vec<String>,
 }
 
+/// An edit of the configuration, by the machine's clock.
+#[derive(Debug)]
+pub(super) struct Edit {
+    /// How many edits there had been with it.
+    pub(super) number: usize,
+    /// When it was written.
+    pub(super) written: Timestamp,
+    /// From here on it may have been in force: the furthest back the clock was with it.
+    pub(super) perhaps: Timestamp,
+    /// From here on it was surely in force: the furthest back the clock was when the engine had nothing left to do.
+    pub(super) surely: Option<Timestamp>,
+    /// The furthest the clock had been when it was first surely in force: nothing of the edit before comes after this.
+    pub(super) settled: Option<Timestamp>,
+}
+
+impl Edit {
+    fn written(number: usize, now: Timestamp) -> Self {
+        Self { number, written: now, perhaps: now, surely: None, settled: None }
+    }
+}
+
 /// What somebody outside was told and will hold against the daemon.
 #[derive(Default)]
 pub(super) struct Told {
@@ -85,8 +106,8 @@ pub(super) struct Told {
     /// Fates and ends as they were seen: occurrences and deliveries by number.
     pub(super) fates: BTreeMap<i64, String>,
     pub(super) ends: BTreeMap<i64, String>,
-    /// Edits: from when on (by the machine's clock) which number of edits was in the file, and when that was surely in force.
-    pub(super) edits: Vec<(usize, Timestamp, Option<Timestamp>)>,
+    /// Edits, in their order; the first is the configuration of the beginning.
+    pub(super) edits: Vec<Edit>,
     /// The furthest the clock was when the engine had nothing left to do.
     pub(super) rested_until: Timestamp,
     /// The furthest the clock ever was.
@@ -276,6 +297,10 @@ impl Story<'_> {
         while self.outside.time.truth() < end {
             self.told.furthest = self.told.furthest.max(self.now());
             self.told.earliest = self.told.earliest.min(self.now());
+            let now = self.now();
+            if let Some(edit) = self.told.edits.last_mut() {
+                edit.perhaps = edit.perhaps.min(now);
+            }
             if self.full_until.is_some_and(|until| until <= self.outside.time.truth()) {
                 self.full_until = None;
                 self.outside.disk.now_full(false);
@@ -332,13 +357,14 @@ impl Story<'_> {
             self.unread = self.engine.as_ref().is_some_and(|engine| engine.reload().is_err());
             return;
         }
-        if let Some((edits, _, known)) = self.told.edits.last_mut()
-            && *edits == self.edits
-            && known.is_none()
-        {
-            *known = Some(self.told.furthest.max(now));
-            let edits = *edits;
-            self.tell(format!("edit {edits} is in force"));
+        let furthest = self.told.furthest.max(now);
+        let Some(edit) = self.told.edits.last_mut() else { return };
+        // Should the clock go back from here, then it is in force all the sooner.
+        edit.surely = Some(edit.surely.map_or(now, |surely| surely.min(now)));
+        if edit.settled.is_none() {
+            edit.settled = Some(furthest);
+            let number = edit.number;
+            self.tell(format!("edit {number} is in force"));
         }
     }
 
@@ -410,7 +436,8 @@ impl Story<'_> {
         check::whole(&engine, &self.outside);
         self.started_once = true;
         if self.told.edits.is_empty() {
-            self.told.edits.push((0, self.now(), Some(self.now())));
+            let now = self.now();
+            self.told.edits.push(Edit { surely: Some(now), settled: Some(now), ..Edit::written(0, now) });
         }
         self.engine = Some(engine);
     }
@@ -452,7 +479,7 @@ impl Story<'_> {
             Event::Edit | Event::EditUnseen => {
                 self.edits += 1;
                 self.write_configuration();
-                self.told.edits.push((self.edits, self.now(), None));
+                self.told.edits.push(Edit::written(self.edits, self.now()));
                 let read = matches!(event, Event::Edit);
                 if let Some(engine) = self.engine.as_ref().filter(|_| read) {
                     self.outside.count("edits read while running");
