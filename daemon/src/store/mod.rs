@@ -180,10 +180,12 @@ impl Medium {
     }
 
     fn open(&self, path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
-        match self.vfs {
+        let connection = match self.vfs {
             None => Connection::open_with_flags(path, flags),
             Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs),
-        }
+        }?;
+        keep_plans(&connection)?;
+        Ok(connection)
     }
 }
 
