@@ -1,6 +1,6 @@
 //! The daemon that is killed: its configuration, its clock, and the wires to the outside.
 //!
-//! In: a folder and a socket. Out: an engine whose threads work as the daemon's do, sixty times as fast.
+//! In: a folder and a socket. Out: an engine whose threads work as the daemon's do, and for whom half an hour is a second.
 //! Never: remembers anything that is not in its database.
 
 use crate::outside::{ACCOUNTS, call};
@@ -17,15 +17,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How many seconds pass in one.
-const SPEED: u32 = 60;
+/// How many seconds pass in one. What is late leaves post by post, a quarter of an hour apart: half a true second here.
+const SPEED: u32 = 1_800;
 /// How long a network here takes at most to show a post: a tenth of a true second.
-const SETTLES: Duration = Duration::from_secs(6);
+const SETTLES: Duration = Duration::from_millis(SPEED as u64 * 100);
 
 const SCRIPT: &str = r#"
 let n = state::add("count", 1);
 let answer = step("order", || http::post("https://shop.example/", run::id()).body);
-posts::plan(#{ text: `${run::id()} for all`, once: run::id(), expires: "9d" });
+posts::plan(#{ text: `${run::id()} for all`, once: run::id(), expires: "90d" });
 answer
 "#;
 
