@@ -126,7 +126,8 @@ pub struct StretchRow {
 /// A workflow's stretches that reach into a window, in order.
 pub fn stretches(db: &Connection, workflow: &str, from: Timestamp, to: Timestamp) -> Result<Vec<StretchRow>> {
     db.prepare_cached(
-        "SELECT due, last_due, count FROM occurrence
+        // Named, because without statistics the planner would rather walk through all rows of the workflow.
+        "SELECT due, last_due, count FROM occurrence INDEXED BY occurrence_stretch
          WHERE count > 1 AND kind = 'schedule' AND workflow = ?1 AND last_due >= ?2 AND due < ?3 ORDER BY due",
     )?
     .query_map(params![workflow, from.millis(), to.millis()], |row| {
@@ -155,7 +156,9 @@ pub struct OpenRow {
 /// All rows of the schedule without a fate, by workflow, oldest first.
 pub fn open_rows(db: &Connection) -> Result<Vec<OpenRow>> {
     db.prepare_cached(
-        "SELECT o.id, o.workflow, o.due, o.start_at, r.state, r.started FROM occurrence o LEFT JOIN run r ON r.id = o.id
+        // Named, because without statistics the planner would rather walk through the whole ledger in the order asked for.
+        "SELECT o.id, o.workflow, o.due, o.start_at, r.state, r.started FROM occurrence o INDEXED BY occurrence_open
+             LEFT JOIN run r ON r.id = o.id
          WHERE o.fate IS NULL AND o.kind = 'schedule' ORDER BY o.workflow, o.id",
     )?
     .query_map([], |row| {
