@@ -827,21 +827,21 @@ impl Engine {
         if any_error(&problems) {
             return Err(problems);
         }
-        let kept = with_imports(&mut instance, &self.scripts);
-        let now = self.clock.now();
+        let mut with = good;
+        with.extend(with_imports(&mut instance, &self.scripts));
         // The planner stands still meanwhile: no occurrence is planned by one configuration and run by half of another.
         let mut planner = self.planner.lock().unwrap_or_else(PoisonError::into_inner);
-        planner.adopt(&instance).map_err(internal)?;
+        planner.adopt(&instance, with).map_err(internal)?;
         name_versions(&mut instance, &self.plugins);
         self.secrets.set_folder(instance.secrets.clone());
         self.current.set(instance);
         drop(planner);
         *self.source.files.lock().unwrap_or_else(PoisonError::into_inner) = files;
-        // What waited for an account or a person to come back is looked at again.
-        let mut ops = good;
-        ops.extend(kept);
-        ops.push(Op::Wake { target: None });
-        self.store.commit(Change::new(now, ops)).map_err(internal)?;
+        // What waited for an account or a person to come back is looked at again: only now, or it would find the old ones.
+        if let Err(error) = self.store.commit(Change::new(self.clock.now(), vec![Op::Wake { target: None }])) {
+            let message = format!("The configuration is in force, but what waited for it still waits: {error}");
+            problems.push(Problem::file(&self.source.file, message, "Ask for it once more with 'beffroi reload'.").warning());
+        }
         self.accounts.look_again();
         for bell in [&self.pulse.planner, &self.pulse.outbox, &self.pulse.accounts] {
             bell.ring();

@@ -89,6 +89,26 @@ fn a_configuration_with_a_mistake_does_not_start_and_does_not_replace_a_good_one
 }
 
 #[test]
+fn a_configuration_that_cannot_be_stored_whole_is_not_in_force_by_half() {
+    let mut world = ticking();
+    world.advance("1h30m");
+    let good = std::fs::read_to_string(world.path("beffroi.toml")).unwrap();
+    world.file("beffroi.toml", &good.replace("0 * * * *", "*/10 * * * *"));
+    world.file("scripts/tick.rhai", "state::set(\"n\", state::get(\"n\", 0) + 100);");
+    let other = rusqlite::Connection::open(world.on().engine.store.path()).expect("a second connection");
+    let refuse = "CREATE TRIGGER no BEFORE INSERT ON script BEGIN SELECT RAISE(ABORT, 'the disk is full'); END";
+    other.execute_batch(refuse).expect("a trigger");
+    let problems = world.on().engine.reload().expect_err("the script cannot be kept");
+    assert!(problems.iter().any(|p| p.message.contains("the disk is full")), "{problems:?}");
+    world.advance("1h");
+    assert_eq!(world.state("n"), json!(2), "neither the new hours nor the new script");
+    other.execute_batch("DROP TRIGGER no").expect("it is there");
+    world.on().engine.reload().expect("the disk takes it now");
+    world.advance("1h");
+    assert_eq!(world.state("n"), json!(602));
+}
+
+#[test]
 fn a_bad_script_is_told_before_it_runs() {
     for (script, at, word, help) in [
         ("let x = ;\n", "tick.rhai:1:", "", ""),

@@ -317,24 +317,13 @@ fn mentions(content: &[&str], expression: &[String]) -> bool {
 
 /// Gives each read the number of its story: rewordings and copies share one.
 fn stories(reads: &[&Read<'_>]) -> Vec<usize> {
-    let mut parent: Vec<usize> = (0..reads.len()).collect();
-    fn root(parent: &mut [usize], mut at: usize) -> usize {
-        while parent[at] != at {
-            parent[at] = parent[parent[at]];
-            at = parent[at];
-        }
-        at
-    }
-    let mut join = |a: usize, b: usize| {
-        let (a, b) = (root(&mut parent, a), root(&mut parent, b));
-        parent[a.max(b)] = a.min(b);
-    };
+    let mut groups = Groups((0..reads.len()).collect());
     let mut by_word: HashMap<&str, Vec<usize>> = HashMap::new();
     let mut by_url: HashMap<&str, usize> = HashMap::new();
     let mut shared = vec![0_usize; reads.len()];
     for (at, read) in reads.iter().enumerate() {
         if let Some(url) = read.sighting.signal.url.as_deref().filter(|url| !url.is_empty()) {
-            join(*by_url.entry(url).or_insert(at), at);
+            groups.join(*by_url.entry(url).or_insert(at), at);
         }
         let mut touched = Vec::new();
         for word in read.gist.words() {
@@ -348,13 +337,35 @@ fn stories(reads: &[&Read<'_>]) -> Vec<usize> {
             others.push(at);
         }
         for other in touched {
-            if read.gist.similarity_given(&reads[other].gist, shared[other]) >= SAME_STORY {
-                join(other, at);
+            // One comparison for each story, not for each copy of it that is there already.
+            if groups.of(other) != groups.of(at)
+                && read.gist.similarity_given(&reads[other].gist, shared[other]) >= SAME_STORY
+            {
+                groups.join(other, at);
             }
             shared[other] = 0;
         }
     }
-    (0..reads.len()).map(|at| root(&mut parent, at)).collect()
+    (0..reads.len()).map(|at| groups.of(at)).collect()
+}
+
+/// Which of some things belong together: each points at an earlier one of its group, the first at itself.
+struct Groups(Vec<usize>);
+
+impl Groups {
+    /// The first of a thing's group.
+    fn of(&mut self, mut at: usize) -> usize {
+        while self.0[at] != at {
+            self.0[at] = self.0[self.0[at]];
+            at = self.0[at];
+        }
+        at
+    }
+
+    fn join(&mut self, a: usize, b: usize) {
+        let (a, b) = (self.of(a), self.of(b));
+        self.0[a.max(b)] = a.min(b);
+    }
 }
 
 /// All words and pairs of the window with the stories that mention them.

@@ -153,15 +153,16 @@ impl Planner {
             latest: Timestamp::EPOCH,
             newest: Timestamp::EPOCH,
         };
-        planner.adopt(instance)?;
+        planner.adopt(instance, Vec::new())?;
         Ok(planner)
     }
 
-    /// Takes over a configuration: new workflows start now, edited ones are planned anew from now, removed ones end.
+    /// Takes over a configuration: new workflows start now, edited ones are planned anew from now, removed ones end. Other
+    /// changes that come with it are made in the same commit.
     ///
     /// # Errors
-    /// When the store cannot be read or written.
-    pub fn adopt(&mut self, instance: &Instance) -> Result<(), CommitError> {
+    /// When the store cannot be read or written; the configuration before it stays in force then.
+    pub fn adopt(&mut self, instance: &Instance, with: Vec<Op>) -> Result<(), CommitError> {
         let now = self.clock.now();
         // What has come due up to now belongs to the configuration that was in force up to now.
         self.turn_at(now)?;
@@ -209,8 +210,11 @@ impl Planner {
             self.end(row, now, REMOVED, &mut fresh);
         }
         if !fresh.is_empty() {
-            self.store.commit(Change::new(now, fresh))?;
             newest = now;
+        }
+        fresh.extend(with);
+        if !fresh.is_empty() {
+            self.store.commit(Change::new(now, fresh))?;
         }
         // Only now: a configuration that could not be taken over leaves the one before it in force.
         (self.entries, self.due, self.latest, self.newest) = (entries, BinaryHeap::from(heap), latest, newest);
