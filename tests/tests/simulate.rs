@@ -8,6 +8,7 @@ use beffroi::config::{self, Base};
 use beffroi::craft::calendar::{About, Entry, Kind};
 use beffroi::domain::{DeliveryId, Json, Timestamp, Zone};
 use beffroi::instance::Location;
+use beffroi::network::Response;
 use beffroi::rehearsal::Rehearsal;
 use beffroi::simulate::feeds::{self, Foreseen, Origin};
 use beffroi::simulate::stock::{Curve, Levels};
@@ -366,6 +367,39 @@ fn the_world_outside_is_not_asked_and_a_workflow_sees_it_as_down() {
         simulated.findings.iter().filter(|f| f.about == About::Workflow).map(|f| f.sentence.as_str()).collect();
     assert_eq!(failed.len(), 1, "{failed:?}");
     assert!(failed[0].contains("\"ask\" fails, 3\u{a0}times") && failed[0].contains("example.org was not called"), "{failed:?}");
+}
+
+#[test]
+fn a_page_that_a_run_has_read_is_read_as_it_last_was() {
+    let ask = "let page = http::get(\"https://example.org/today.json\");\n\
+        posts::plan(#{ account: \"facebook\", text: `${page.status} ${page.headers[\"x-day\"]}: ${page.body}`, expires: \"10h\" });\n\
+        http::get(`https://example.org/never-read/${run::due()}`);\n";
+    let mut world = World::new().account().workflow("ask", "schedule = \"0 9 * * *\"\nretries = 0", ask);
+    for word in ["rain", "sun"] {
+        let headers = vec![("x-day".to_owned(), "today".to_owned())];
+        // A long page is kept apart from the journal.
+        let body = format!("{word} {}", "all day ".repeat(400)).into_bytes();
+        world.on().network.answer("GET https://example.org/today.json", Ok(Response { status: 200, headers, body }));
+    }
+    world.advance("2d");
+    let now = world.on().clock.now();
+    let copy = tempfile::tempdir().expect("a temporary folder");
+    beffroi::store::copy(&world.database(), &copy.path().join(COPY)).expect("copied");
+    let config = world.path("beffroi.toml");
+    let simulated = || {
+        let loaded = config::load(&config, &base()).expect("sound");
+        simulate::run(&config, base(), loaded, &wish("2026-01-10", 1), (Past::Resting, copy.path()), now).expect("simulated")
+    };
+    let down = simulated();
+    assert!(down.span.entries.is_empty());
+    let failed = down.findings.iter().find(|f| f.about == About::Workflow).expect("the other page was never read");
+    assert!(failed.sentence.contains("example.org was not called"), "{}", failed.sentence);
+    world.file("scripts/ask.rhai", &ask.lines().take(2).collect::<Vec<_>>().join("\n"));
+    let simulated = simulated();
+    let texts: Vec<&str> = simulated.span.entries.iter().map(|e| e.text.as_str()).collect();
+    assert!(texts.len() == 1 && texts[0].starts_with("200 today: sun all day"), "{texts:?}");
+    assert_eq!(simulated.assumed.pages, 1);
+    assert!(show::text(&simulated, 200).contains("1\u{a0}page that scripts read: as they last were."));
 }
 
 #[test]

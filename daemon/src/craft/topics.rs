@@ -338,9 +338,7 @@ fn stories(reads: &[&Read<'_>]) -> Vec<usize> {
         }
         for other in touched {
             // One comparison for each story, not for each copy of it that is there already.
-            if groups.of(other) != groups.of(at)
-                && read.gist.similarity_given(&reads[other].gist, shared[other]) >= SAME_STORY
-            {
+            if groups.of(other) != groups.of(at) && read.gist.similarity_given(&reads[other].gist, shared[other]) >= SAME_STORY {
                 groups.join(other, at);
             }
             shared[other] = 0;

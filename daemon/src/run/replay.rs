@@ -11,9 +11,12 @@ use super::script::{Ended, Limits, Outcome, Scripts, on_stack};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::{Digest, Json, RunId, Timestamp};
 use crate::instance::Instance;
+use crate::network::Response;
 use crate::store::journal as kept;
 use crate::store::view::{self, SignalRow};
 use crate::store::{LogLine, TriggerKind};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use std::any::Any;
@@ -149,6 +152,48 @@ fn text_of(part: Option<Vec<u8>>, damaged: &str) -> Result<String, String> {
     let folded =
         part.ok_or("A part of this run's journal was pruned, so it cannot be replayed. Raise journal_size under [limits].")?;
     journal::unfold(&folded).and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| damaged.to_owned())
+}
+
+/// The pages that the latest runs read, by address, each as it was when it was last read. A journal or part that cannot be read is
+/// passed over.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn pages(db: &Connection, runs: u32) -> rusqlite::Result<HashMap<String, Response>> {
+    let mut found = HashMap::new();
+    for row in kept::latest(db, runs)? {
+        // Within a run the last answer is the newest.
+        for (question, written) in journal::entries(&row.data).unwrap_or_default().into_iter().rev() {
+            let Some(url) = question.strip_prefix("GET ").filter(|url| !found.contains_key(*url)) else { continue };
+            let text = match written {
+                Written::Told(Told::Text(text)) => Some(text),
+                Written::Part(digest) => kept::part(db, digest)?.and_then(|folded| text_of(Some(folded), "").ok()),
+                _ => None,
+            };
+            if let Some(page) = text.as_deref().and_then(page) {
+                found.insert(url.to_owned(), page);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// An answer from the network as a script or as a plugin was told it; none when it was told that there is none.
+fn page(told: &str) -> Option<Response> {
+    let told: Json = serde_json::from_str(told).ok()?;
+    let answer = told.get("Ok")?;
+    let text = |value: &Json| value.as_str().map(str::to_owned);
+    let headers = match &answer["headers"] {
+        Json::Object(map) => map.iter().filter_map(|(name, value)| Some((name.clone(), text(value)?))).collect(),
+        Json::Array(list) => list.iter().filter_map(|pair| Some((text(&pair[0])?, text(&pair[1])?))).collect(),
+        _ => Vec::new(),
+    };
+    let body = match (&answer["body"], &answer["text"], &answer["bytes"]) {
+        (Json::String(text), ..) | (_, Json::String(text), _) => text.clone().into_bytes(),
+        (.., Json::String(bytes)) => STANDARD.decode(bytes).ok()?,
+        _ => Vec::new(),
+    };
+    Some(Response { status: u16::try_from(answer["status"].as_u64()?).ok()?, headers, body })
 }
 
 impl Recording {

@@ -22,6 +22,7 @@ use crate::instance::{Account as Presence, Instance};
 use crate::kinds::{Call, Keep};
 use crate::plugin::install;
 use crate::rehearsal::Rehearsal;
+use crate::run::replay;
 use crate::run::script::on_stack;
 use crate::store::calendar as rows;
 use crate::store::view::{self, DeliveryRow};
@@ -33,10 +34,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use stock::{Curve, Levels, Unread, instant};
-use world::{Down, Sample, Taken, Told};
+use world::{Remembered, Sample, Taken, Told};
 
 /// The longest span.
 pub const MOST_DAYS: u32 = 366;
+/// Pages are remembered from so many runs before.
+const TOLD_LATELY: u32 = 1_000;
 /// The rhythm of an account is read from so many days before.
 const BEFORE: Duration = Duration::from_secs(60 * 86_400);
 
@@ -97,6 +100,8 @@ pub struct Assumed {
     pub feeds: BTreeMap<String, Origin>,
     /// What each catalog's stock goes by: a word.
     pub stock: BTreeMap<String, &'static str>,
+    /// How many pages scripts read as they last were.
+    pub pages: usize,
     /// What it began with.
     pub past: Past,
 }
@@ -163,14 +168,18 @@ fn live(
     let mut imagined = Loaded { store: folder.join(COPY), ..loaded };
     // Nobody replays what was only imagined.
     imagined.instance.limits.journal_size = 0;
-    let rehearsal = Rehearsal::imagine(config, base, imagined, begin, Arc::new(Down), wish.seed).map_err(|e| e.to_string())?;
+    let network = Arc::new(Remembered::default());
+    let rehearsal = Rehearsal::imagine(config, base, imagined, begin, network, wish.seed).map_err(|e| e.to_string())?;
+    let pages = rehearsal.engine.store.read().and_then(|db| replay::pages(&db, TOLD_LATELY)).map_err(|e| e.to_string())?;
+    let remembered = pages.len();
+    rehearsal.network.learn(pages);
     let (feeds, stock) = imagine_world(&rehearsal.engine, (begin, to), wish, &levels)?;
     let mut owner = Owner::new(wish.approvals);
     pass(&rehearsal, &mut owner, to)?;
     let (span, occurrences) = read(&rehearsal.engine, &owner, from, to).map_err(|e| e.to_string())?;
     let findings = calendar::findings(&span, &Rules::default());
     let business = rehearsal.engine.current.get().business.name.clone();
-    let assumed = Assumed { seed: wish.seed, approvals: wish.approvals, feeds, stock, past };
+    let assumed = Assumed { seed: wish.seed, approvals: wish.approvals, feeds, stock, pages: remembered, past };
     Ok(Simulated { span, findings, business, assumed, occurrences })
 }
 
@@ -265,7 +274,8 @@ fn imagine_world(engine: &Engine, (begin, to): (Timestamp, Timestamp), wish: &Wi
     for (name, config) in &instance.catalogs {
         let keep = Keep::default();
         let (attempt, time, language) = (1, Duration::from_secs(60), instance.business.language);
-        let call = Call { id: "simulation", attempt, time, keep: &keep, now: begin, network: &Down, zone, language };
+        let call =
+            Call { id: "simulation", attempt, time, keep: &keep, now: begin, network: &Remembered::default(), zone, language };
         let present = engine.adapters.stock(config, &call);
         let word = match (&present, wish.stock.is_some()) {
             (Ok(_), false) => "curve",
@@ -289,7 +299,7 @@ fn imagine_world(engine: &Engine, (begin, to): (Timestamp, Timestamp), wish: &Wi
 }
 
 /// Lets time pass up to a moment, which is not reached, with the owner's answers in between.
-fn pass(rehearsal: &Rehearsal<Down>, owner: &mut Owner, end: Timestamp) -> Result<(), String> {
+fn pass(rehearsal: &Rehearsal<Remembered>, owner: &mut Owner, end: Timestamp) -> Result<(), String> {
     loop {
         let next = rehearsal.settle()?;
         if owner.turn(&rehearsal.engine)? {

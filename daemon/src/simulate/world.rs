@@ -1,13 +1,15 @@
 //! The world outside as a simulation has it: it takes everything and tells nobody.
 //!
-//! In: posts, notices, prompts, requests. Out: receipts, sample texts, and for requests that the network is down.
+//! In: posts, notices, prompts, requests, and what runs were told when they last asked. Out: receipts, sample texts, the same answers
+//! again, and for every other request that the network is down.
 //! Never: lets anything out, or writes anything but its answers.
 
 use crate::kinds::{
     Call, Channel, Failure, Finding, Generation, Generator, KindError, Notice, Notifier, Outcome, Outgoing, Prompt, Receipt,
 };
 use crate::network::{Network, NetworkError, Request, Response};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// A receipt that names the delivery and nothing of this database.
@@ -79,11 +81,22 @@ impl Generator for Sample {
     }
 }
 
-/// A network that is down.
-pub struct Down;
+/// A network that only remembers: whoever reads a page gets what the last run was told that read it. For all else it is down.
+#[derive(Debug, Default)]
+pub struct Remembered(OnceLock<HashMap<String, Response>>);
 
-impl Network for Down {
+impl Remembered {
+    /// Takes over the answers by address, once.
+    pub fn learn(&self, answers: HashMap<String, Response>) {
+        let _ = self.0.set(answers);
+    }
+}
+
+impl Network for Remembered {
     fn send(&self, request: &Request) -> Result<Response, NetworkError> {
+        if let Some(response) = self.0.get().filter(|_| request.method == "GET").and_then(|answers| answers.get(&request.url)) {
+            return Ok(response.clone());
+        }
         let host = url::Url::parse(&request.url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
         Err(NetworkError::NotSent(format!(
             "A simulation asks nobody: {host} was not called. This is as if the network were down."

@@ -544,13 +544,21 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
             db.prepare_cached("INSERT INTO step VALUES (?1, ?2, ?3, ?4)")?.execute(params![id.0, name, answer, at])?;
         }
         Op::LedgerUntil { workflow, until, schedule } => {
-            super::ledger::moved(db, workflow, *until, schedule)?;
-            db.prepare_cached(
-                "INSERT INTO workflow (name, ledger_until, schedule, accounted) VALUES (?1, ?2, ?3, ?2)
-                 ON CONFLICT (name) DO UPDATE SET ledger_until = excluded.ledger_until, schedule = excluded.schedule,
-                     accounted = max(accounted, ledger_until, excluded.ledger_until)",
-            )?
-            .execute(params![workflow, until.millis(), schedule])?;
+            // Nearly always it only goes on, and nothing begins or ends with it.
+            let goes_on = db
+                .prepare_cached(
+                    "UPDATE workflow SET ledger_until = ?2, accounted = max(accounted, ?2) WHERE name = ?1 AND schedule = ?3 AND ledger_until <= ?2",
+                )?
+                .execute(params![workflow, until.millis(), schedule])?;
+            if goes_on == 0 {
+                super::ledger::moved(db, workflow, *until, schedule)?;
+                db.prepare_cached(
+                    "INSERT INTO workflow (name, ledger_until, schedule, accounted) VALUES (?1, ?2, ?3, ?2)
+                     ON CONFLICT (name) DO UPDATE SET ledger_until = excluded.ledger_until, schedule = excluded.schedule,
+                         accounted = max(accounted, ledger_until, excluded.ledger_until)",
+                )?
+                .execute(params![workflow, until.millis(), schedule])?;
+            }
         }
         Op::Carve { id, before, after } => {
             if let Some((new, first, count)) = after {

@@ -184,13 +184,18 @@ fn digest(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<Digest> {
     row.get(column).map(Digest)
 }
 
+fn journal_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<JournalRow> {
+    Ok(JournalRow { run: RunId(row.get("run")?), at: instant(row, "at")?, scene: digest(row, "scene")?, data: row.get("data")? })
+}
+
 /// The journal of a run.
 pub fn journal(db: &Connection, run: RunId) -> rusqlite::Result<Option<JournalRow>> {
-    db.prepare_cached("SELECT * FROM journal WHERE run = ?1")?
-        .query_row([run.0], |row| {
-            Ok(JournalRow { run, at: instant(row, "at")?, scene: digest(row, "scene")?, data: row.get("data")? })
-        })
-        .optional()
+    db.prepare_cached("SELECT * FROM journal WHERE run = ?1")?.query_row([run.0], journal_row).optional()
+}
+
+/// The latest journals, newest first.
+pub fn latest(db: &Connection, most: u32) -> rusqlite::Result<Vec<JournalRow>> {
+    db.prepare_cached("SELECT * FROM journal ORDER BY run DESC LIMIT ?1")?.query_map([most], journal_row)?.collect()
 }
 
 /// A part.

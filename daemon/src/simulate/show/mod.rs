@@ -49,7 +49,7 @@ fn dates(simulated: &Simulated) -> String {
 /// What was taken for given, as sentences.
 fn assumptions(simulated: &Simulated) -> Vec<String> {
     let language = simulated.span.language;
-    let Assumed { seed, approvals, feeds, stock, past } = &simulated.assumed;
+    let Assumed { seed, approvals, feeds, stock, pages, past } = &simulated.assumed;
     let mut out = vec![
         match past {
             Past::None => {
@@ -106,6 +106,16 @@ fn assumptions(simulated: &Simulated) -> Vec<String> {
             ),
         });
     }
+    if *pages > 0 {
+        let number = i64::try_from(*pages).unwrap_or(i64::MAX);
+        let (fr, en) =
+            (show::counted(number, "page lue", "pages lues", Language::Fr), show::counted(number, "page", "pages", Language::En));
+        out.push(say(
+            language,
+            format!("{fr} par les scripts : comme à la dernière lecture."),
+            format!("{en} that scripts read: as they last were."),
+        ));
+    }
     out.push(say(language, "Rien n'est parti et personne n'a été interrogé.", "Nothing was sent and nobody was asked."));
     out
 }
@@ -145,7 +155,7 @@ fn one_line(text: &str) -> String {
 /// As one JSON document. What is in it, by name:
 ///
 /// `version` (1), `business`, `zone`, `language`, `from`, `to` (not included), `seed`, `approvals`, `past`, `feeds` and `stock` (by
-/// name), `assumptions` (sentences), `occurrences` (`due`, `ran`), `accounts`, `days` (each `date`, `entries`), `findings`.
+/// name), `pages` (how many read as they last were), `assumptions` (sentences), `occurrences` (`due`, `ran`), `accounts`, `days` (each `date`, `entries`), `findings`.
 ///
 /// An entry has `id`, `kind` (`post`, `notice`), `target`, `at` (when it left, else when it was to), `wanted`, `planned`, `state`,
 /// `reason`, `workflow`, `item`, `theme`, `format`, `text`, `link`, `digest` (of the text), `why`. A finding has `about`, `account`,
@@ -178,7 +188,7 @@ pub fn json(simulated: &Simulated) -> String {
             shown
         })
         .collect();
-    let Assumed { seed, approvals, feeds, stock, past } = &simulated.assumed;
+    let Assumed { seed, approvals, feeds, stock, pages, past } = &simulated.assumed;
     let origin = |origin: &Origin| if *origin == Origin::Recorded { "recorded" } else { "generated" };
     let document = json!({
         "version": VERSION,
@@ -191,6 +201,7 @@ pub fn json(simulated: &Simulated) -> String {
         "approvals": approvals.word(),
         "past": match past { Past::None => "none", Past::Running => "running", Past::Resting => "resting" },
         "feeds": feeds.iter().map(|(name, o)| (name.clone(), origin(o).into())).collect::<serde_json::Map<_, _>>(),
+        "pages": pages,
         "stock": stock.iter().map(|(name, word)| (name.clone(), (*word).into())).collect::<serde_json::Map<_, _>>(),
         "assumptions": assumptions(simulated),
         "occurrences": { "due": simulated.occurrences.0, "ran": simulated.occurrences.1 },
