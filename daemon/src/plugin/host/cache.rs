@@ -87,15 +87,20 @@ impl Cache {
     /// Removes what belongs to no installed package or to another engine.
     pub(super) fn keep_only(&self, digests: &[Digest]) {
         let wanted: Vec<PathBuf> = digests.iter().map(|digest| self.file(digest)).collect();
-        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            let ours = path.extension().is_some_and(|e| e == "cwasm" || e == "sum");
-            if ours
-                && !wanted.contains(&path.with_extension("cwasm"))
-                && let Err(error) = fs::remove_file(&path)
-            {
-                tracing::warn!(file = %path.display(), "an unused compiled plugin cannot be removed: {error}");
-            }
+        keep_only(&self.folder, &wanted);
+    }
+}
+
+/// Removes every compiled plugin but these.
+pub(super) fn keep_only(folder: &Path, wanted: &[PathBuf]) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let ours = path.extension().is_some_and(|e| e == "cwasm" || e == "sum");
+        if ours
+            && !wanted.contains(&path.with_extension("cwasm"))
+            && let Err(error) = fs::remove_file(&path)
+        {
+            tracing::warn!(file = %path.display(), "an unused compiled plugin cannot be removed: {error}");
         }
     }
 }

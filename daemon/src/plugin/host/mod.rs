@@ -367,11 +367,20 @@ impl Host {
 
     /// Removes compiled plugins that none of these packages need.
     pub fn tidy(&self, digests: &[Digest]) {
-        if let Ok(works) = self.works()
-            && let Some(cache) = &works.cache
-        {
-            cache.keep_only(digests);
+        // Not by way of `works`: to tidy up is no reason to start the machine.
+        let works = self.works.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match (works, &self.cache) {
+            (Some(works), _) => works.cache.iter().for_each(|cache| cache.keep_only(digests)),
+            // Nothing was loaded.
+            (None, Some(folder)) => cache::keep_only(folder, &[]),
+            (None, None) => {}
         }
+    }
+
+    /// Whether the machine has been started.
+    #[cfg(test)]
+    pub(crate) fn is_started(&self) -> bool {
+        self.works.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 }
 

@@ -3,11 +3,13 @@
 use super::*;
 use crate::clock::SimClock;
 use crate::config;
+use crate::instance::Instance;
 use crate::kinds::Keep;
 use crate::network::{Network, NetworkError, Request, Response};
 use crate::plugin::testing::{self, probe_bytes};
 use crate::store::{Change, Mode, Op, PluginOp, PluginRow};
 use serde_json::json;
+use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -29,7 +31,11 @@ fn plugins(store: &Arc<Store>) -> Arc<Plugins> {
     let file = store.path().with_file_name("beffroi.toml");
     std::fs::write(&file, "[business]\nname = \"Boulangerie\"\nzone = \"Europe/Paris\"\nlanguage = \"en\"\n").expect("written");
     let instance = config::load(&file, &config::Base::default()).expect("a configuration").instance;
-    let host = Arc::new(Host::new(crate::run::calls::functions(), Some(testing::cache()), Some(store.clone()), None));
+    shelves(store, instance, testing::cache())
+}
+
+fn shelves(store: &Arc<Store>, instance: Instance, cache: PathBuf) -> Arc<Plugins> {
+    let host = Arc::new(Host::new(crate::run::calls::functions(), Some(cache), Some(store.clone()), None));
     let clock = Arc::new(SimClock::new(NOW));
     Arc::new(Plugins::new(host, store.clone(), Arc::new(Current::new(instance)), clock))
 }
@@ -87,6 +93,23 @@ fn poll(plugins: &Plugins, orders: serde_json::Value, network: &dyn Network, at:
 
 fn code(answer: &Result<String, KindError>) -> &str {
     answer.as_ref().expect_err("a failure").failure().code.as_str()
+}
+
+#[test]
+fn without_plugins_tidying_up_does_not_start_the_machine() {
+    let world = world();
+    let instance = world.plugins.works.as_ref().expect("there are shelves").current.get();
+    let cache = world.folder.path().join("compiled");
+    std::fs::create_dir(&cache).expect("made");
+    let left = cache.join(format!("{}-0.cwasm", Digest::of(b"long gone")));
+    std::fs::write(&left, "x").expect("written");
+    let plugins = shelves(&world.store, (*instance).clone(), cache);
+    plugins.tidy();
+    assert!(!left.exists());
+    let host = &plugins.works.as_ref().expect("there are shelves").host;
+    assert!(!host.is_started());
+    put(&plugins, installed("1.0.0"));
+    assert!(host.is_started());
 }
 
 #[test]
