@@ -241,7 +241,7 @@ impl Lexicon {
         let mut grams = Vec::new();
         self.grams(title, &in_title, true, &mut grams);
         self.grams(&summary, &in_summary, false, &mut grams);
-        Some(Read { index, sighting, gist: Gist::of(title), grams, relevance: class.max(word), mentions })
+        Some(Read { index, sighting, gist: Gist::of_tokens(title, &in_title), grams, relevance: class.max(word), mentions })
     }
 
     fn grams(&self, text: &str, tokens: &[Token], title: bool, out: &mut Vec<Gram>) {

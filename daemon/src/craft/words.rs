@@ -53,6 +53,9 @@ pub struct Token {
 
 /// Case, accents and ligatures removed: `Œufs à l’été` becomes `oeufs a l'ete`.
 pub fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
     let mut out = String::with_capacity(text.len());
     for letter in text.nfkd().filter(|c| !unicode_normalization::char::is_combining_mark(*c)) {
         match letter {
@@ -133,7 +136,8 @@ fn read_word(word: &str, language: Option<Language>) -> Option<(String, Range<us
             range.end = at;
         }
     }
-    let folded = fold(&word[range.clone()]).replace('\'', "");
+    let mut folded = fold(&word[range.clone()]);
+    folded.retain(|c| c != '\'');
     let mut letters = folded.chars();
     let first = letters.next()?;
     let lone = letters.next().is_none() && first.is_ascii_alphabetic();
@@ -158,7 +162,8 @@ pub fn content_words(text: &str, language: Option<Language>) -> Vec<String> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gist {
     words: BTreeSet<String>,
-    pairs: BTreeMap<(char, char), usize>,
+    /// Letters that follow each other, sorted, each as often as it occurs.
+    pairs: Vec<(char, char)>,
 }
 
 impl Gist {
@@ -167,16 +172,22 @@ impl Gist {
 
     /// Prepares a text.
     pub fn of(text: &str) -> Self {
-        let words: BTreeSet<String> = content_words(text, None).into_iter().collect();
-        let mut pairs = BTreeMap::new();
+        Self::of_tokens(text, &tokens(text, None))
+    }
+
+    /// The same, when the text was read already, in both languages.
+    pub fn of_tokens(text: &str, tokens: &[Token]) -> Self {
+        let words: BTreeSet<String> = tokens.iter().filter(|t| !t.stop).map(|t| t.stem.clone()).collect();
+        let mut pairs = Vec::new();
         // Long texts are never compared by letters; their pairs would only cost memory.
         if words.len() < 4 * Self::FEW_WORDS {
             let letters: Vec<char> = fold(text).chars().filter(|c| c.is_alphanumeric()).collect();
             match letters.as_slice() {
                 [] => {}
-                [one] => *pairs.entry((*one, ' ')).or_default() += 1,
-                more => more.windows(2).for_each(|w| *pairs.entry((w[0], w[1])).or_default() += 1),
+                [one] => pairs.push((*one, ' ')),
+                more => pairs.extend(more.windows(2).map(|w| (w[0], w[1]))),
             }
+            pairs.sort_unstable();
         }
         Self { words, pairs }
     }
@@ -195,9 +206,13 @@ impl Gist {
     pub fn similarity_given(&self, other: &Self, common: usize) -> f64 {
         let few = self.words.len().min(other.words.len()) < Self::FEW_WORDS;
         if few && !self.pairs.is_empty() && !other.pairs.is_empty() {
-            let common: usize = self.pairs.iter().map(|(p, n)| other.pairs.get(p).copied().unwrap_or(0).min(*n)).sum();
-            let all = self.pairs.values().sum::<usize>() + other.pairs.values().sum::<usize>();
-            return 2.0 * common as f64 / all as f64;
+            let mut theirs = other.pairs.iter().peekable();
+            let mut common = 0_usize;
+            for pair in &self.pairs {
+                while theirs.next_if(|other| *other < pair).is_some() {}
+                common += usize::from(theirs.next_if_eq(&pair).is_some());
+            }
+            return 2.0 * common as f64 / (self.pairs.len() + other.pairs.len()) as f64;
         }
         let all = self.words.len() + other.words.len() - common;
         if all == 0 { 0.0 } else { common as f64 / all as f64 }
@@ -319,6 +334,10 @@ fn link_in(chunk: &str) -> Option<Range<usize>> {
         "me", "ca", "es", "it", "nl", "gl",
     ];
     let closing = |c: char| ".,;:!?)]}»\"'’…".contains(c);
+    // Whatever follows has one of them.
+    if !chunk.contains([':', '.']) {
+        return None;
+    }
     let lower = chunk.to_ascii_lowercase();
     let start = lower.find("https://").or_else(|| lower.find("http://")).or_else(|| lower.find("www."));
     if let Some(start) = start {

@@ -104,6 +104,45 @@ fn a_closed_occurrence_keeps_its_fate_and_a_due_instant_has_one_row() {
     assert!(matches!(store.commit(Change::new(at(3), vec![twin])), Err(CommitError::Refused(_))));
 }
 
+#[test]
+fn words_that_no_row_may_have_are_refused_in_an_old_file_as_in_a_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = folder.path().join("old.db");
+    let raw = Connection::open(&old).unwrap();
+    raw.execute_batch(&format!("{} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 7", MIGRATIONS[..7].concat()))
+        .unwrap();
+    raw.execute_batch("INSERT INTO occurrence (id, workflow, kind, due, start_at, fate) VALUES (1, 'w', 'hand', 1, 1, 'ran')")
+        .unwrap();
+    drop(raw);
+    for store in [Store::open(&old, Mode::Inline).unwrap(), open(&folder, Mode::Inline)] {
+        let raw = Connection::open(store.path()).unwrap();
+        for (table, values) in [
+            ("occurrence (id, workflow, kind, due, start_at)", "(2, 'w', 'foot', 1, 1)"),
+            ("occurrence (id, workflow, kind, due, start_at, fate)", "(2, 'w', 'hand', 1, 1, 'gone')"),
+            ("run (id, state, attempt, version, started)", "(1, 'walking', 1, '', 1)"),
+            (
+                "delivery (kind, run, target, state, content, seal, approval, due, look_at, created)",
+                "('notice', 1, 'owner', 'lost', '', '', 'none', 1, 1, 1)",
+            ),
+        ] {
+            let refused = raw.execute(&format!("INSERT INTO {table} VALUES {values}"), []).unwrap_err().to_string();
+            assert!(refused.contains("CHECK constraint failed"), "{values}: {refused}");
+        }
+        raw.execute("INSERT INTO occurrence (id, workflow, kind, due, start_at) VALUES (3, 'w', 'hand', 1, 1)", []).unwrap();
+        // A rule about a row that lists its words costs more than the row.
+        let lists: Vec<String> = raw
+            .prepare("SELECT name FROM sqlite_schema WHERE type IN ('table', 'trigger') AND tbl_name IN ('occurrence', 'run') AND sql LIKE '% IN (%'")
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        assert!(lists.is_empty(), "{lists:?}");
+        let whole: String = raw.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(whole, "ok");
+    }
+}
+
 fn held_post() -> Op {
     Op::Plan(Box::new(NewPost {
         run: RunId(1),
