@@ -620,11 +620,7 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
         }
         Op::Withdraw { workflow, prefix, reason } => {
             let found: Vec<i64> = db
-                .prepare_cached(
-                    "SELECT d.id FROM delivery d JOIN post p ON p.id = d.post
-                     WHERE p.workflow = ?1 AND substr(p.once, 1, length(?2)) = ?2 AND d.state IN ('held', 'due', 'preparing', 'retrying')
-                         AND NOT EXISTS (SELECT 1 FROM fallback f WHERE f.delivery = d.id AND f.swapped_at IS NULL)",
-                )?
+                .prepare_cached(&format!("SELECT d.id {} ORDER BY d.id", super::view::WITHDRAWABLE))?
                 .query_map(params![workflow, prefix], |row| row.get(0))?
                 .collect::<Result<_, _>>()?;
             for id in found {
@@ -734,8 +730,8 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
         Op::Wake { target } => {
             made.touched += db
                 .prepare_cached(
-                    "UPDATE delivery SET look_at = iif(look_at > ?1, ?1, look_at - 1)
-                     WHERE state IN ('held', 'due', 'retrying', 'unknown') AND (?2 IS NULL OR target = ?2)",
+                    "UPDATE delivery INDEXED BY delivery_open SET look_at = iif(look_at > ?1, ?1, look_at - 1)
+                     WHERE state IN ('held', 'due', 'preparing', 'armed', 'retrying', 'unknown') AND state <> 'preparing' AND state <> 'armed' AND (?2 IS NULL OR target = ?2)",
                 )?
                 .execute(params![at, target])?;
             db.prepare_cached(
@@ -747,7 +743,10 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
         Op::NobodySends => {
             super::ledger::started(db, at)?;
             made.touched += db
-                .prepare_cached("UPDATE delivery SET look_at = ?1 WHERE state IN ('armed', 'preparing') AND look_at > ?1")?
+                .prepare_cached(
+                    "UPDATE delivery INDEXED BY delivery_open SET look_at = ?1
+                     WHERE state IN ('held', 'due', 'preparing', 'armed', 'retrying', 'unknown') AND state IN ('armed', 'preparing') AND look_at > ?1",
+                )?
                 .execute([at])?;
         }
         Op::Metrics { path, cursor, rows } => {

@@ -108,7 +108,8 @@ pub struct Unfinished {
 /// Open occurrences of every kind that could have started before this instant.
 pub fn unfinished(db: &Connection, before: Timestamp) -> Result<Vec<Unfinished>> {
     db.prepare_cached(
-        "SELECT o.id, o.workflow, coalesce(r.started, o.start_at) AS since, r.state FROM occurrence o LEFT JOIN run r ON r.id = o.id
+        "SELECT o.id, o.workflow, coalesce(r.started, o.start_at) AS since, r.state FROM occurrence o INDEXED BY occurrence_open
+             LEFT JOIN run r ON r.id = o.id
          WHERE o.fate IS NULL AND o.start_at <= ?1 ORDER BY o.id",
     )?
     .query_map([before.millis()], |row| {

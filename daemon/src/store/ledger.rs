@@ -250,7 +250,7 @@ pub fn last_check(db: &Connection) -> Result<Option<(CheckRow, u64)>> {
 pub(super) fn started(db: &Connection, at: i64) -> Result<()> {
     db.prepare_cached(
         "UPDATE boot SET seen = max(seen, coalesce((SELECT max(ledger_until) FROM workflow WHERE ledger_until <= ?1), 0),
-             coalesce((SELECT finished FROM run WHERE finished <= ?1 ORDER BY finished DESC LIMIT 1), 0),
+             coalesce((SELECT max(finished) FROM (SELECT finished FROM run ORDER BY id DESC LIMIT 200) WHERE finished <= ?1), 0),
              min(coalesce((SELECT at FROM delivery_event ORDER BY rowid DESC LIMIT 1), 0), ?1))
          WHERE number = (SELECT max(number) FROM boot)",
     )?

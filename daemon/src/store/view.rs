@@ -625,14 +625,16 @@ pub fn notice_used(db: &Connection, person: &str, once: &str) -> Result<bool> {
         .query_row([person, once], |row| row.get(0))
 }
 
+/// The unsent deliveries of a workflow's (?1) posts whose once key begins so (?2). It goes through what is open, not through all that the
+/// workflow ever posted, which is what the planner would choose.
+pub(super) const WITHDRAWABLE: &str = "FROM delivery d INDEXED BY delivery_open CROSS JOIN post p ON p.id = d.post
+     WHERE d.state IN ('held', 'due', 'preparing', 'armed', 'retrying', 'unknown') AND d.state <> 'armed' AND d.state <> 'unknown'
+         AND p.workflow = ?1 AND substr(p.once, 1, length(?2)) = ?2
+         AND NOT EXISTS (SELECT 1 FROM fallback s WHERE s.delivery = d.id AND s.swapped_at IS NULL)";
+
 /// How many unsent deliveries a withdrawal would cancel now.
 pub fn withdrawable(db: &Connection, workflow: &str, prefix: &str) -> Result<i64> {
-    db.prepare_cached(&format!(
-        "SELECT count(*) FROM delivery d JOIN post p ON p.id = d.post
-         WHERE p.workflow = ?1 AND substr(p.once, 1, length(?2)) = ?2 AND d.state IN ('held', 'due', 'preparing', 'retrying')
-             AND {NOT_STANDING_BY}"
-    ))?
-    .query_row([workflow, prefix], |row| row.get(0))
+    db.prepare_cached(&format!("SELECT count(*) {WITHDRAWABLE}"))?.query_row([workflow, prefix], |row| row.get(0))
 }
 
 /// A feed's cursor.
@@ -687,7 +689,7 @@ fn signal_row(row: &Row<'_>) -> Result<SignalRow> {
 /// A feed's signals that a workflow has not seen, oldest first.
 pub fn unseen_signals(db: &Connection, workflow: &str, feed: &str, most: usize) -> Result<Vec<SignalRow>> {
     db.prepare_cached(
-        "SELECT * FROM signal WHERE feed = ?2 AND seq > coalesce((SELECT seq FROM feed_seen WHERE workflow = ?1 AND feed = ?2), 0)
+        "SELECT * FROM signal INDEXED BY signal_by_feed WHERE feed = ?2 AND seq > coalesce((SELECT seq FROM feed_seen WHERE workflow = ?1 AND feed = ?2), 0)
          ORDER BY seq LIMIT ?3",
     )?
     .query_map(params![workflow, feed, i64::try_from(most).unwrap_or(i64::MAX)], signal_row)?
@@ -697,7 +699,7 @@ pub fn unseen_signals(db: &Connection, workflow: &str, feed: &str, most: usize) 
 /// How many of a feed's signals a workflow has not seen.
 pub fn unseen_count(db: &Connection, workflow: &str, feed: &str) -> Result<usize> {
     db.prepare_cached(
-        "SELECT count(*) FROM signal WHERE feed = ?2 AND seq > coalesce((SELECT seq FROM feed_seen WHERE workflow = ?1 AND feed = ?2), 0)",
+        "SELECT count(*) FROM signal INDEXED BY signal_by_feed WHERE feed = ?2 AND seq > coalesce((SELECT seq FROM feed_seen WHERE workflow = ?1 AND feed = ?2), 0)",
     )?
     .query_row(params![workflow, feed], |row| row.get::<_, i64>(0))
     .map(|count| usize::try_from(count).unwrap_or(0))
@@ -715,9 +717,10 @@ pub fn known_signals(db: &Connection, feed: &str, ids: &[&str]) -> Result<std::c
     Ok(known)
 }
 
-/// All signals seen since an instant, oldest first; at most 20,000.
+/// All signals seen since an instant, newest first; at most 20,000. What was published since then and seen before counts from
+/// when it was seen.
 pub fn signals_since(db: &Connection, since: Timestamp) -> Result<Vec<SignalRow>> {
-    db.prepare_cached("SELECT * FROM signal WHERE seen_at >= ?1 OR published >= ?1 ORDER BY seq DESC LIMIT 20000")?
+    db.prepare_cached("SELECT * FROM signal INDEXED BY signal_seen_at WHERE seen_at >= ?1 ORDER BY seq DESC LIMIT 20000")?
         .query_map([since.millis()], signal_row)?
         .collect()
 }

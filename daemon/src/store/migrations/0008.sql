@@ -33,3 +33,6 @@ UPDATE sqlite_schema SET sql = replace(replace(sql,
     'approval = ''none'' OR approval = ''needed'' OR approval = ''given'' OR approval = ''refused''')
 WHERE type = 'table' AND name = 'delivery';
 PRAGMA writable_schema = RESET;
+
+-- A workflow asks for what is new in a feed, not for all that the feed ever brought.
+CREATE INDEX signal_by_feed ON signal (feed, seq);
