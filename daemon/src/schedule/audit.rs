@@ -235,7 +235,6 @@ pub fn overdue(db: &Db, now: Timestamp) -> Result<Option<(Timestamp, String)>, D
 struct Cursor {
     schedules: Vec<Schedule>,
     until: Timestamp,
-    again: Timestamp,
     next: Option<Timestamp>,
 }
 
@@ -247,11 +246,10 @@ impl Cursor {
 
 /// The due instants of a workflow's spans in a window, in order. `None` when a schedule cannot be read.
 pub fn due_in(spans: &[Span], from: Timestamp, to: Timestamp) -> Option<impl Iterator<Item = Timestamp> + use<>> {
-    Due::of(spans, from, to).map(|due| due.map(|(at, _)| at))
+    Due::of(spans, from, to)
 }
 
-/// The due instants of a workflow in order, each once, and whether its row is owed: in time that was lived before, by another
-/// schedule, rows may stand for what came before.
+/// The due instants of a workflow in order, each once.
 struct Due {
     cursors: Vec<Cursor>,
     to: Timestamp,
@@ -264,7 +262,7 @@ impl Due {
         let mut cursors = Vec::with_capacity(spans.len());
         for span in spans {
             let until = span.until.unwrap_or(Timestamp::NEVER);
-            let mut cursor = Cursor { schedules: kept(&span.schedule)?, until, again: span.again, next: None };
+            let mut cursor = Cursor { schedules: kept(&span.schedule)?, until, next: None };
             cursor.go_on(span.since.max(just_before));
             cursors.push(cursor);
         }
@@ -273,16 +271,12 @@ impl Due {
 }
 
 impl Iterator for Due {
-    type Item = (Timestamp, bool);
+    type Item = Timestamp;
 
-    fn next(&mut self) -> Option<(Timestamp, bool)> {
+    fn next(&mut self) -> Option<Timestamp> {
         let at = self.cursors.iter().filter_map(|c| c.next).min().filter(|at| *at < self.to)?;
-        let mut owed = false;
-        for cursor in self.cursors.iter_mut().filter(|c| c.next == Some(at)) {
-            owed |= at > cursor.again;
-            cursor.go_on(at);
-        }
-        Some((at, owed))
+        self.cursors.iter_mut().filter(|c| c.next == Some(at)).for_each(|cursor| cursor.go_on(at));
+        Some(at)
     }
 }
 
@@ -322,7 +316,7 @@ impl Merge<'_> {
         }
         self.up_to(at);
         self.before = Some(at);
-        let was_due = self.due.next_if(|(due, _)| *due == at);
+        let was_due = self.due.next_if(|due| *due == at).is_some();
         if let Some(open) = &self.open {
             // Rows of the first time and of the second may stand side by side.
             if at <= open.row.last && !self.lived_twice(open.row) {
@@ -334,32 +328,31 @@ impl Merge<'_> {
             // From before the history began: nothing is known of it.
             return;
         }
-        match was_due {
-            Some((_, owed)) => {
-                self.audit.expected += u64::from(owed);
-                self.audit.found += u64::from(owed);
-                self.audit.missing.runs_on = false;
-            }
-            None => self.audit.extra.add(self.workflow, at, 1),
+        if was_due {
+            self.audit.expected += 1;
+            self.audit.found += 1;
+            self.audit.missing.runs_on = false;
+        } else {
+            self.audit.extra.add(self.workflow, at, 1);
         }
         if let Some(row) = stretch {
             self.close();
-            self.open = Some(Within { row, seen: u64::from(was_due.is_some()), whole: row.last < self.audit.to });
+            self.open = Some(Within { row, seen: u64::from(was_due), whole: row.last < self.audit.to });
         }
     }
 
     /// Counts the due instants before this one that begin no row.
     fn up_to(&mut self, at: Timestamp) {
-        while let Some((due, owed)) = self.due.next_if(|(due, _)| *due < at) {
+        while let Some(due) = self.due.next_if(|due| *due < at) {
             if self.open.as_ref().is_some_and(|open| due > open.row.last) {
                 self.close();
             }
-            self.audit.expected += u64::from(owed);
+            self.audit.expected += 1;
             if let Some(open) = &mut self.open {
                 open.seen += 1;
-                self.audit.found += u64::from(owed);
+                self.audit.found += 1;
                 self.audit.missing.runs_on = false;
-            } else if owed {
+            } else {
                 self.audit.missing.add(self.workflow, due, 1);
             }
         }

@@ -196,7 +196,7 @@ impl Planner {
                         entry.former = Some(reread(&row.schedule).unwrap_or_default());
                     }
                 }
-                Some(row) if edited => self.end(row, now, OFF, &mut fresh),
+                Some(row) if edited => self.end(row, now, OFF, &mut fresh)?,
                 Some(_) => {}
                 None => fresh.push(Op::LedgerUntil { workflow: name.as_str().into(), until: now, schedule }),
             }
@@ -207,7 +207,7 @@ impl Planner {
         }
         // Workflows that left the configuration keep their rows; should they come back, they start anew.
         for row in known.into_values().filter(|row| row.schedule != REMOVED) {
-            self.end(row, now, REMOVED, &mut fresh);
+            self.end(row, now, REMOVED, &mut fresh)?;
         }
         if !fresh.is_empty() {
             newest = now;
@@ -223,16 +223,23 @@ impl Planner {
 
     /// Closes the ledger of a workflow that is gone or switched off. What came due before that, while nobody was there, was
     /// missed; nothing is made up for it.
-    fn end(&self, row: view::WorkflowRow, now: Timestamp, why: &str, ops: &mut Vec<Op>) {
+    fn end(&self, row: view::WorkflowRow, now: Timestamp, why: &str, ops: &mut Vec<Op>) -> Result<(), CommitError> {
+        let reader = self.store.read()?;
         let former = reread(&row.schedule).unwrap_or_default();
         let schedules: Vec<&Schedule> = former.iter().collect();
         let mut lost = Stretch::default();
-        due_between(&schedules, row.ledger_until.max(row.accounted), now).for_each(|(due, schedule)| lost.add(due, schedule));
+        for (due, schedule) in due_between(&schedules, row.ledger_until, now) {
+            // In time that comes again, what came due the first time has its row.
+            if due > row.accounted || view::ledger_row(&reader, &row.name, due)?.is_none() {
+                lost.add(due, schedule);
+            }
+        }
         for missed in lost.take() {
             let reason = "Beffroi was not running, and then the workflow was removed or switched off".to_owned();
             ops.push(Op::Occur(missed.occurrence(self.store.next_run(), &row.name, (Fate::Missed, reason))));
         }
         ops.push(Op::LedgerUntil { workflow: row.name, until: now, schedule: why.into() });
+        Ok(())
     }
 
     /// Goes back with a clock that was ahead. Rows stay as they are; each instant is looked up when it comes again.

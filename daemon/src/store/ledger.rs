@@ -70,33 +70,22 @@ pub fn without_history(db: &Connection) -> Result<Vec<String>> {
     .collect()
 }
 
-/// Notes that the end of a workflow's ledger moves, before it does: another schedule begins a span, and so does time that
-/// comes a second time.
+/// Notes that the end of a workflow's ledger moves to another schedule, or back, before it does: each begins a span. The one before it
+/// ends where the ledger was with it: that far, and no further, what it names has its rows.
 pub(super) fn moved(db: &Connection, workflow: &str, until: Timestamp, schedule: &str) -> Result<()> {
-    let open: Option<(i64, String, i64)> = db
-        .prepare_cached("SELECT id, schedule, since FROM schedule_span WHERE workflow = ?1 AND until IS NULL")?
-        .query_row([workflow], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .optional()?;
     let until = until.millis();
-    if open.as_ref().is_some_and(|(_, in_force, since)| in_force == schedule && *since <= until) {
-        return Ok(());
-    }
-    let furthest: Option<i64> = db
-        .prepare_cached("SELECT max(ledger_until, accounted) FROM workflow WHERE name = ?1")?
-        .query_row([workflow], |row| row.get(0))
+    let was: Option<(i64, i64)> = db
+        .prepare_cached("SELECT ledger_until, max(ledger_until, accounted) FROM workflow WHERE name = ?1")?
+        .query_row([workflow], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let again = furthest.unwrap_or(until).max(until);
-    if let Some((id, _, since)) = open {
-        // What was accounted for while the clock was ahead belongs to the span that accounted for it.
-        let statement = if since < again {
-            "UPDATE schedule_span SET until = ?2 WHERE id = ?1"
-        } else {
-            "DELETE FROM schedule_span WHERE id = ?1 AND since >= ?2"
-        };
-        db.prepare_cached(statement)?.execute([id, again])?;
-    }
+    let (ledger_until, furthest) = was.unwrap_or((until, until));
+    let end = ledger_until.max(until);
+    db.prepare_cached("DELETE FROM schedule_span WHERE workflow = ?1 AND until IS NULL AND since >= ?2")?
+        .execute(params![workflow, end])?;
+    db.prepare_cached("UPDATE schedule_span SET until = ?2 WHERE workflow = ?1 AND until IS NULL")?
+        .execute(params![workflow, end])?;
     db.prepare_cached("INSERT INTO schedule_span (workflow, schedule, since, again) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![workflow, schedule, until, again])?;
+        .execute(params![workflow, schedule, until, furthest.max(until)])?;
     Ok(())
 }
 

@@ -117,8 +117,8 @@ pub(crate) fn configure(folder: &Path) {
              ceilings = {{ spacing = \"0s\", per_minute = 10000, per_hour = 10000, per_day = 10000 }}\n"
         ));
     }
-    config.push_str("[workflows.one]\nscript = \"work.rhai\"\nretries = 9\npause_after = 0\n");
-    config.push_str("[workflows.two]\nscript = \"work.rhai\"\nretries = 9\npause_after = 0\n");
+    config.push_str("[workflows.one]\nscript = \"work.rhai\"\nretries = 9\npause_after = 0\ntimeout = \"30m\"\n");
+    config.push_str("[workflows.two]\nscript = \"work.rhai\"\nretries = 9\npause_after = 0\ntimeout = \"30m\"\n");
     std::fs::write(folder.join("beffroi.toml"), config).expect("written");
 }
 

@@ -20,8 +20,10 @@ struct Model {
     policies: String,
     enabled: bool,
     present: bool,
-    /// Since when its expressions are in force.
+    /// Up to here, what was owed is in `owed`.
     since: Timestamp,
+    /// Since when its expressions are in force.
+    begun: Timestamp,
     /// Instants that must have a row, of the times before.
     owed: Vec<Timestamp>,
 }
@@ -34,7 +36,26 @@ impl Model {
         self.since = now;
     }
 
+    /// The clock goes back. What came due before it did has its rows; expressions that are newer than what the clock says now are in
+    /// force all the sooner.
+    fn go_back(&mut self, from: Timestamp, to: Timestamp) {
+        self.settle(from);
+        if self.begun > to {
+            (self.since, self.begun) = (to, to);
+        }
+    }
+
+    fn in_force(&self) -> String {
+        if self.present && self.enabled {
+            format!("{:?}", self.expressions)
+        } else {
+            format!("{} {}", self.present, self.enabled)
+        }
+    }
+
+    /// Edited at the moment up to which it is settled.
     fn shuffle(&mut self, dice: &Dice) {
+        let before = self.in_force();
         let pick = |words: &[&'static str]| words[usize::try_from(dice.below(words.len() as u64)).expect("small")];
         let mut chosen: Vec<&str> = (0..=dice.below(3)).map(|_| pick(EXPRESSIONS)).collect();
         chosen.sort_unstable();
@@ -49,6 +70,9 @@ impl Model {
             pick(&["0s", "2h", "1d"]),
             pick(&["0s", "0s", "10m"])
         );
+        if self.in_force() != before {
+            self.begun = self.since;
+        }
     }
 }
 
@@ -76,8 +100,9 @@ fn eventful_days(seed: u64) {
     world.file("scripts/nothing.rhai", "\"nothing to do\"");
     let start = at("2026-03-27T17:00:00+01:00");
     for model in models.values_mut() {
-        model.shuffle(&dice);
         model.since = start;
+        model.shuffle(&dice);
+        model.begun = start;
     }
     world.reconfigure(|_| written(&models));
     world.on();
@@ -128,7 +153,9 @@ fn eventful_days(seed: u64) {
             _ => {
                 // The clock is set back a little, and time goes on.
                 let clock = world.on().clock.clone();
-                clock.set(clock.now().minus(parse_span(pick(&dice, &["1s", "90s", "50m"])).expect("a span")));
+                let (from, back) = (clock.now(), parse_span(pick(&dice, &["1s", "90s", "50m"])).expect("a span"));
+                models.values_mut().for_each(|model| model.go_back(from, from.minus(back)));
+                clock.set(from.minus(back));
                 world.settle();
                 world.advance("1h");
             }
@@ -139,6 +166,8 @@ fn eventful_days(seed: u64) {
     for model in models.values_mut() {
         model.settle(now);
         model.enabled = false;
+        model.owed.sort_unstable();
+        model.owed.dedup();
     }
     // The daemon's own count says exactly what the model says, of the whole time and of any part of it.
     for (from, to) in [(start, now), (start.plus(Duration::from_secs(40_000)), now.minus(Duration::from_secs(7_000)))] {
@@ -219,6 +248,30 @@ fn a_time_that_comes_a_second_time_gets_no_second_row() {
         let counted = counted(&mut world, at(beffroi_tests::START), now);
         let owed = due(&schedules(&["*/5 * * * *"]), at(beffroi_tests::START), now.minus(Duration::from_millis(1))).len() as u64;
         assert!(counted.holds() && counted.expected == owed, "seed {seed}: {owed} were due, {counted:?}");
+    }
+}
+
+/// Found by lives under seeded faults: the power went while an edit came into force, and came back with the clock put right.
+#[test]
+fn a_clock_put_back_behind_an_edit_leaves_out_nothing_of_the_new_schedule() {
+    for restarted in [false, true] {
+        let mut world = World::new().workflow("tick", "schedule = \"0 * * * *\"", "1");
+        world.on().clock.set(at("2026-01-01T10:35:00+01:00"));
+        world.settle();
+        world.reconfigure(|config| config.replace("0 * * * *", "15 * * * *"));
+        world.settle();
+        world.on().clock.set(at("2026-01-01T09:49:00+01:00"));
+        if restarted {
+            world.restart("0s");
+        }
+        world.settle();
+        world.advance("2h");
+        let ran: Vec<String> = rows(&mut world).into_iter().filter(|r| r.fate() == "ran").map(|r| r.local()).collect();
+        let (old, new) = ("2026-01-01T10:00:00+01:00", ["2026-01-01T10:15:00+01:00", "2026-01-01T11:15:00+01:00"]);
+        assert_eq!(ran, [[old].as_slice(), &new].concat(), "restarted: {restarted}");
+        let now = world.on().clock.now();
+        let counted = counted(&mut world, at(beffroi_tests::START), now);
+        assert!(counted.holds() && counted.expected == 3, "{counted:?}");
     }
 }
 

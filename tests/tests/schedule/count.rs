@@ -269,7 +269,7 @@ fn an_older_database_is_counted_from_where_its_ledger_ended() {
         &mut world,
         "DROP TABLE schedule_span; DROP TABLE ledger_check; DROP TABLE boot; ALTER TABLE feed DROP COLUMN failing_since;
          DROP INDEX occurrence_stretch; DROP INDEX post_by_run; DROP INDEX occurrence_other;
-         ALTER TABLE feed DROP COLUMN failures; DROP INDEX delivery_under_way; DROP INDEX run_detailed;
+         ALTER TABLE feed DROP COLUMN failures; DROP INDEX delivery_under_way; DROP INDEX signal_by_feed; DROP INDEX run_detailed;
          CREATE INDEX run_finished ON run (finished) WHERE finished IS NOT NULL",
     );
     let raw = rusqlite::Connection::open(&file).expect("opens");
