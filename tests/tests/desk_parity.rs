@@ -190,6 +190,15 @@ fn replays(world: &mut World, run: RunId) {
     assert_eq!(world.on().network.requests().len(), asked, "a replay reaches nothing");
 }
 
+#[test]
+fn a_plugin_that_asks_how_much_time_is_left_is_told_the_same_again() {
+    let mut world = world(|_| "plugin = \"desk-guest\"".into(), 1);
+    world.install("desk-guest");
+    let told = outcome(&mut world, 0, Some(json!([{ "function": "time left" }])));
+    let left = told.answer["ok"].as_u64().expect("a number");
+    assert!((1..=60_000).contains(&left), "{left}");
+}
+
 /// The sentence in a script's error, without where it happened.
 fn sentence(text: &str) -> String {
     text.trim_start_matches("Runtime error: ").split(" (line ").next().unwrap_or_default().trim().to_owned()

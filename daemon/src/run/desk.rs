@@ -432,6 +432,16 @@ impl RunDesk {
         }
     }
 
+    /// The one gate before a question: cancellation and deadline first, then the count, which goes into the run's row.
+    fn gate(&mut self) -> Result<(), Stop> {
+        if let Some(stop) = self.stop() {
+            return Err(stop);
+        }
+        self.calls += 1;
+        let most = self.facts.workflow.budget.calls;
+        if self.calls > most { Err(Stop::Calls(most)) } else { Ok(()) }
+    }
+
     /// What is left of the attempt's time.
     pub(super) fn time_left(&self) -> Duration {
         let used = self.outside.clock.monotonic().saturating_sub(self.started);
@@ -561,15 +571,7 @@ fn commit(error: CommitError) -> Refusal {
 
 impl Desk for RunDesk {
     fn call(&mut self, index: usize, arguments: Vec<Json>) -> Answer {
-        // The one gate: cancellation and deadline first, then the count, which goes into the run's row, then the work.
-        if let Some(stop) = self.stop() {
-            return Err(stop.into());
-        }
-        self.calls += 1;
-        let most = self.facts.workflow.budget.calls;
-        if self.calls > most {
-            return Err(Stop::Calls(most).into());
-        }
+        self.gate()?;
         calls::answer(self, index, arguments)
     }
 
@@ -631,5 +633,16 @@ impl Desk for RunDesk {
             Level::Info => "info",
         };
         self.write_log(level, text);
+    }
+
+    fn time_left(&mut self, truly: Duration) -> Result<Duration, Stop> {
+        // Counted like any question: each answer lies in the journal.
+        self.gate()?;
+        let millis = u64::try_from(truly.as_millis()).unwrap_or(u64::MAX);
+        match self.sense("time left", |_, _| Ok(millis)) {
+            Ok(millis) => Ok(Duration::from_millis(millis)),
+            Err(Refusal::Stop(stop)) => Err(stop),
+            Err(Refusal::Error(_)) => Ok(truly),
+        }
     }
 }

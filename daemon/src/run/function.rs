@@ -283,6 +283,14 @@ pub trait Desk: std::any::Any + Send {
 
     /// Takes a line that the script printed.
     fn log(&mut self, level: Level, text: &str);
+
+    /// The time that is left, for a plugin that asks for it: what a recorded run was told, else what is truly left.
+    ///
+    /// # Errors
+    /// The end of the run.
+    fn time_left(&mut self, truly: Duration) -> Result<Duration, Stop> {
+        Ok(truly)
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::domain::Json;
 use crate::run::function::{Desk, Function, Kind, Level, Param, Refusal, Stop};
 use crate::run::wit;
 use std::sync::Arc;
+use std::time::Duration;
 use wasmtime::component::{Linker, Val};
 
 /// The interface's name in the contract.
@@ -30,6 +31,11 @@ const HANDED: usize = 16 << 20;
 impl AtDesk {
     pub(super) fn new(desk: Box<dyn Desk>, allowed: Arc<[bool]>) -> Self {
         Self { desk, steps: Vec::new(), allowed, handed: 0 }
+    }
+
+    /// The time left, as the run is told it.
+    pub(super) fn time_left(&mut self, truly: Duration) -> wasmtime::Result<Duration> {
+        self.desk.time_left(truly).map_err(|stop| wasmtime::Error::new(Ends(stop)))
     }
 
     /// The desk back, with every step closed and every line told.

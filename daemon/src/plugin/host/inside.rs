@@ -76,7 +76,12 @@ impl wire::run::Host for Inside {
     }
 
     fn time_left(&mut self) -> wasmtime::Result<u64> {
-        Ok(u64::try_from(self.left().as_millis()).unwrap_or(u64::MAX))
+        let truly = self.left();
+        let left = match &mut self.desk {
+            Some(at) => at.time_left(truly)?,
+            None => truly,
+        };
+        Ok(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
     }
 
     fn name(&mut self) -> wasmtime::Result<String> {
