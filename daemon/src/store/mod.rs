@@ -413,7 +413,7 @@ impl Store {
                 };
                 connection.busy_timeout(Duration::from_secs(5))?;
                 connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -1000; PRAGMA trusted_schema = OFF;")?;
-                connection.set_prepared_statement_cache_capacity(64);
+                connection.set_prepared_statement_cache_capacity(128);
                 connection
             }
         };
