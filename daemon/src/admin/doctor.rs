@@ -404,7 +404,7 @@ impl<'a> Exam<'a> {
             let count = self.number(rows, ("échéance", "échéances"), ("due time", "due times"));
             self.fine(
                 "ledger",
-                format!("Le registre est complet depuis {since} : {count}, notée chacune une fois."),
+                format!("Le registre est complet depuis le {since} : {count}, chacune notée une fois."),
                 format!("The ledger is complete since {since}: {count}, each with one row."),
             );
         } else {
