@@ -69,7 +69,11 @@ fn works_and_hides(work: &str) {
         .status()
         .expect("the process runs");
     let said = fs::read_to_string(&log).expect("the log is text");
-    let last = || said.lines().skip(said.lines().count().saturating_sub(60)).collect::<Vec<_>>().join("\n");
+    // From the panic on, where there is one: what comes after it is the stack.
+    let last = || match said.find(" panicked at ") {
+        Some(at) => said[at..].lines().take(20).collect::<Vec<_>>().join("\n"),
+        None => said.lines().skip(said.lines().count().saturating_sub(60)).collect::<Vec<_>>().join("\n"),
+    };
     assert!(status.success() && said.contains("the work is done"), "{status}:\n{}", last());
     for line in said.lines().filter_map(|line| line.strip_prefix("seen: ")) {
         println!("{line}");
