@@ -620,7 +620,7 @@ fn apply_op(db: &Connection, op: &Op, at: i64, version: i64, made: &mut Committe
         }
         Op::Withdraw { workflow, prefix, reason } => {
             let found: Vec<i64> = db
-                .prepare_cached(&format!("SELECT d.id {} ORDER BY d.id", super::view::WITHDRAWABLE))?
+                .prepare_cached(&format!("SELECT d.id {} ORDER BY d.id", super::view::withdrawable_rows()))?
                 .query_map(params![workflow, prefix], |row| row.get(0))?
                 .collect::<Result<_, _>>()?;
             for id in found {

@@ -627,14 +627,17 @@ pub fn notice_used(db: &Connection, person: &str, once: &str) -> Result<bool> {
 
 /// The unsent deliveries of a workflow's (?1) posts whose once key begins so (?2). It goes through what is open, not through all that the
 /// workflow ever posted, which is what the planner would choose.
-pub(super) const WITHDRAWABLE: &str = "FROM delivery d INDEXED BY delivery_open CROSS JOIN post p ON p.id = d.post
-     WHERE d.state IN ('held', 'due', 'preparing', 'armed', 'retrying', 'unknown') AND d.state <> 'armed' AND d.state <> 'unknown'
-         AND p.workflow = ?1 AND substr(p.once, 1, length(?2)) = ?2
-         AND NOT EXISTS (SELECT 1 FROM fallback s WHERE s.delivery = d.id AND s.swapped_at IS NULL)";
+pub(super) fn withdrawable_rows() -> String {
+    format!(
+        "FROM delivery d INDEXED BY delivery_open CROSS JOIN post p ON p.id = d.post
+         WHERE d.state IN ('held', 'due', 'preparing', 'armed', 'retrying', 'unknown') AND d.state <> 'armed' AND d.state <> 'unknown'
+             AND p.workflow = ?1 AND substr(p.once, 1, length(?2)) = ?2 AND {NOT_STANDING_BY}"
+    )
+}
 
 /// How many unsent deliveries a withdrawal would cancel now.
 pub fn withdrawable(db: &Connection, workflow: &str, prefix: &str) -> Result<i64> {
-    db.prepare_cached(&format!("SELECT count(*) {WITHDRAWABLE}"))?.query_row([workflow, prefix], |row| row.get(0))
+    db.prepare_cached(&format!("SELECT count(*) {}", withdrawable_rows()))?.query_row([workflow, prefix], |row| row.get(0))
 }
 
 /// A feed's cursor.

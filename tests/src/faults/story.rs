@@ -295,9 +295,9 @@ impl Story<'_> {
     fn until(&mut self, end: i64) {
         let mut turns = 0;
         while self.outside.time.truth() < end {
-            self.told.furthest = self.told.furthest.max(self.now());
-            self.told.earliest = self.told.earliest.min(self.now());
             let now = self.now();
+            self.told.furthest = self.told.furthest.max(now);
+            self.told.earliest = self.told.earliest.min(now);
             if let Some(edit) = self.told.edits.last_mut() {
                 edit.perhaps = edit.perhaps.min(now);
             }

@@ -103,7 +103,7 @@ fn every_post_exactly_once(house: &House, server: &Server, proxy: &Proxy) {
     let text = |n: usize| format!("Fournee numero {} du matin", n - usize::from(n % 20 == 19));
     let posts: Vec<Json> = (0..POSTS).map(|n| post(&text(n))).collect();
     // What is on its way for long arrives while the daemon still looks for it: whatever comes later no list can foretell.
-    proxy.plan(proxy::cutting(seed(), 1, |method, path| method == "POST" && path == STATUSES));
+    proxy.plan(proxy::cutting(seed() + 1, 1, |method, path| method == "POST" && path == STATUSES));
     house.run("many", &json!(posts));
     // Behind the first that is cut all the others become late, and what is late leaves a quarter of an hour apart.
     for _ in 0..600 {
@@ -141,7 +141,7 @@ fn every_post_exactly_once(house: &House, server: &Server, proxy: &Proxy) {
         cut(|f| matches!(f, Fate::Stall(_))),
     ];
     let all: usize = cuts.iter().sum();
-    assert!(all * 10 >= POSTS * 9 && cuts.iter().all(|n| *n >= 6), "cut {cuts:?}");
+    assert!(all >= POSTS && cuts.iter().all(|n| *n >= 6), "cut {cuts:?}");
     // What makes this server worth the trouble: the daemon gives it the same key each time, and it takes no notice.
     let mut keys: Vec<_> = sent.iter().filter_map(|e| e.asked("idempotency-key")).collect();
     let asked = keys.len();
